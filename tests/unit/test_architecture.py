@@ -19,7 +19,7 @@ RANKS = {
     "daemon": 5, "control": 5, "testing": 6,
     "cli": 6, "__main__": 7,
 }  # fmt: skip
-PURE = {"errors", "net", "config", "wire", "health", "plan", "ecmp"}
+PURE = {"net", "config", "wire", "health", "plan", "ecmp"}
 FORBIDDEN_IN_PURE = {"asyncio", "os", "time", "subprocess", "logging", "select", "threading", "structlog"}
 # `socket` is allowed for its constants and inet_pton; the names that do I/O are not.
 SOCKET_IO = {"socket", "create_connection", "create_server", "getaddrinfo", "gethostname"}
