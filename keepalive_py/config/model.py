@@ -13,7 +13,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
+from keepalive_py.config.bfd_instance import BfdInstance
+from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.diagnostics import Span
+from keepalive_py.config.kinds import Script
+from keepalive_py.config.track_file import TrackFile
 from keepalive_py.net import Address, AddressRange, Endpoint, Family, Protocol
 
 __all__ = [
@@ -87,18 +91,6 @@ class SchedulerFlag(enum.IntFlag):
     SCHED1 = 0x08
     SCHED2 = 0x10
     SCHED3 = 0x20
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A command the operator configured. `argv` is what is executed; `command` the text as
-    written (for logs). `user`/`group` None: the default script user."""
-
-    argv: tuple[str, ...]
-    command: str
-    user: str | None = None
-    group: str | None = None
-    where: Span | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,51 +232,6 @@ class VirtualServerGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CheckConfig:
-    """What every `*_CHECK` block has. Each checker's own class lives in `checkers/`.
-
-    `KIND` is the block's name in the file. `identity()` is what keepalived compares at a
-    reload to decide that a checker is the same and keeps its state (fact sheet 5.10):
-    timing is not part of it.
-    """
-
-    KIND = ""
-    delay_loop: float = 60.0
-    retry: int = 1
-    delay_before_retry: float = 1.0
-    warmup: float = 60.0
-    alpha: bool = False
-    log_all_failures: bool = False
-    where: Span | None = field(default=None, compare=False)
-
-    def identity(self) -> tuple[object, ...]:
-        return (self.KIND,)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkCheckConfig(CheckConfig):
-    """A check that goes over the network. `target` is connect_ip/connect_port resolved."""
-
-    target: Endpoint
-    bindto: Address | None = None
-    bind_port: int = 0
-    bind_if: str | None = None
-    connect_timeout: float = 5.0
-    fwmark: int = 0
-
-    def identity(self) -> tuple[object, ...]:
-        return (
-            self.KIND,
-            self.target,
-            self.bindto,
-            self.bind_port,
-            self.bind_if,
-            self.connect_timeout,
-            self.fwmark,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RealServer:
     """`address` and `port` are the destination in the kernel, after keepalived's port repairs."""
 
@@ -357,35 +304,6 @@ class SslFiles:
     ca: str | None = None
     certificate: str | None = None
     key: str | None = None
-    where: Span | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TrackFile:
-    name: str
-    path: str
-    weight: int = 1
-    reverse: bool = False
-    init_value: int | None = None
-    init_overwrite: bool = False
-    where: Span | None = field(default=None, compare=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BfdInstance:
-    """Times in seconds (the file has milliseconds)."""
-
-    name: str
-    neighbor: Address
-    source: Address | None = None
-    min_rx: float = 0.010
-    min_tx: float = 0.010
-    idle_tx: float = 1.0
-    multiplier: int = 5
-    passive: bool = False
-    ttl: int = 255
-    max_hops: int = 0
-    multihop: bool = False
     where: Span | None = field(default=None, compare=False)
 
 

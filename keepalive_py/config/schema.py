@@ -1,53 +1,183 @@
-"""How a keyword is declared: the only schema language of the project. Pure.
+"""How the configuration language is declared: the only schema language of the project. Pure.
 
-A block is a frozen dataclass whose fields are made with `keyword(...)`. Parsing, errors,
-completion, the reference in docs/ and JSON Schema all derive from these declarations.
+A block is a frozen dataclass. A field made with `keyword(...)` is set by that keyword; parsing,
+errors, suggestions, the writer, the differ and docs/reference.md all derive from it. A keyword
+without a field of its own (several feed one field, or it only guides others) is a `loose(...)`
+entry of the class attribute `LOOSE`.
+
+```python
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Url:
+    path: str = keyword("path", Word(), doc="Path to ask for.")
+    status: Ranges = keyword("status_code", StatusCodes(), default=((200, 299),), doc="Good codes.")
+
+    @classmethod
+    def finish(cls, draft: Draft) -> None:
+        if "path" not in draft.written:
+            draft.refuse("url-without-path", "url has no path", "the url is left out")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpGet(NetworkCheckConfig):           # retry, delay_loop, connect_ip, bindto ... come from it
+    KIND = "HTTP_GET"                        # the block's name
+    DEFAULTS = {"delay_before_retry": 3.0}   # this type's own defaults of inherited keywords
+    LOOSE = (loose("nb_get_retry", Integer(0), into="retry", deprecated="retry", doc="Old name."),)
+    urls: tuple[Url, ...] = keyword("url", Block(Url), repeated=True, default=(), doc="A request.")
+    virtualhost: str | None = keyword("virtualhost", Word(), default=None, inherit=True, doc="Host.")
+```
+
+What a field may say, besides its kind of value (`kinds.py`):
+
+- `default`: the value when nothing is written. Without it the field must come from `finish`.
+- `inherit=True`: not written here -> what the real server says -> what the virtual server says ->
+  `DEFAULTS` of the class -> `default`. A value of `DEFAULTS` may be `SameAs("delay_loop")`.
+- `repeated=True`: each line adds one value, the field is a tuple.
+- `again`: what a second line does: `Again.REPLACES` (silently), `Again.WARNS` (replaces, with
+  keepalived's overwriting message), `Again.REFUSED` (error, the first is kept).
+- `check`: called with the value and the draft as soon as the line is read; returns the value to
+  store, or raises `BadValue`. This is where order matters in keepalived.
+- `aliases` (silent), `deprecated` (what to use instead; keepalived counts it as an error, rc 5),
+  `since` (first version that knows it; "ours" for our own).
+
+`finish(draft)` runs once the whole virtual server is known and inheritance is resolved.
+`draft.values` then has every field; change it to repair, `draft.report(...)` to tell,
+`draft.refuse(...)` to drop the block. `draft.written` names the fields that were written.
+A checker finds its real server in `draft.context`: `CheckContext` of `config/check.py`.
+
+Frozen slotted dataclasses cannot use `super()` without arguments: write
+`NetworkCheckConfig.identity(self)`.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import enum
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
+from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Severity, Span
 from keepalive_py.config.lines import LogicalLine
 
-__all__ = ["INHERIT", "BadValue", "Keyword", "Kind", "keyword"]
+__all__ = [
+    "Again",
+    "BadValue",
+    "Custom",
+    "Draft",
+    "Keyword",
+    "Kind",
+    "MissingValue",
+    "NOTHING",
+    "SameAs",
+    "keyword",
+    "keywords_of",
+    "loose",
+]
 
 
-class _Inherit:
-    """Marks a default that comes from the enclosing block."""
+class _Nothing:
+    """Marks the absence of a value."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        return "INHERIT"
+        return "NOTHING"
 
 
-INHERIT: Final[Any] = _Inherit()
+NOTHING: Final[Any] = _Nothing()
+
+
+@dataclass(frozen=True, slots=True)
+class SameAs:
+    """A default that is the value of another field of the same block."""
+
+    field: str
 
 
 class BadValue(ValueError):
-    """The words of a line do not make a value. `word` is the index of the one at fault."""
+    """The words of a line do not make a value.
 
-    def __init__(self, summary: str, *, expected: str = "", word: int = 1) -> None:
+    `word` is the index of the one at fault. `used`: the value that is taken all the same
+    (a clamped number, the leading digits of a lenient one); without it the line is ignored.
+    """
+
+    def __init__(
+        self,
+        summary: str,
+        *,
+        expected: str = "",
+        word: int = 1,
+        code: str = "bad-value",
+        exit_class: ExitClass | None = ExitClass.GENERAL,
+        used: Any = NOTHING,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         super().__init__(summary)
         self.summary = summary
         self.expected = expected
         self.word = word
+        self.code = code
+        self.exit_class = exit_class
+        self.used = used
+        self.notes = notes
 
 
-class Kind(Protocol):
-    """A kind of value: how the words of a line become it."""
+class MissingValue(BadValue):
+    """A keyword without its value. keepalived ends at once with status 2."""
+
+    def __init__(self, name: str, expected: str = "") -> None:
+        super().__init__(
+            f"`{name}` needs a value",
+            expected=expected,
+            word=0,
+            code="missing-parameter",
+            exit_class=ExitClass.MISSING_PARAMETER,
+            notes=("keepalived ends with status 2 here",),
+        )
+
+
+class Kind:
+    """A kind of value: how the words of a line become it, and how it is written."""
 
     name: str
 
     def parse(self, line: LogicalLine) -> Any:
         """The value, or BadValue."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> str:
+        """The words after the keyword; `parse` of them gives `value` again."""
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Custom(Kind):
+    """A kind of its own: `read` gets the line and returns the value or raises BadValue."""
+
+    name: str
+    read: Callable[[LogicalLine], Any]
+    text: Callable[[Any], str] = str
+
+    def parse(self, line: LogicalLine) -> Any:
+        return self.read(line)
+
+    def write(self, value: Any) -> str:
+        return self.text(value)
+
+
+class Again(enum.Enum):
+    """What a second line of the same keyword in one block does."""
+
+    REPLACES = "replaces"
+    WARNS = "replaces, with a message"
+    REFUSED = "is refused, the first is kept"
+
+
+Check = Callable[[Any, "Draft"], Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Keyword:
-    """Everything there is to know of one keyword."""
+    """Everything there is to know of one keyword. `into` is the field that it sets."""
 
     name: str
     kind: Kind
@@ -59,6 +189,11 @@ class Keyword:
     since: str = ""  # first keepalived version that knows it; "ours" for our own
     deprecated: str = ""  # what to use instead
     source: str = "keepalived.conf(5)"
+    inherit: bool = False
+    again: Again = Again.REPLACES
+    check: Check | None = None
+    into: str = ""
+    default: Any = NOTHING
 
 
 def keyword(
@@ -74,22 +209,118 @@ def keyword(
     since: str = "",
     deprecated: str = "",
     source: str = "keepalived.conf(5)",
+    inherit: bool = False,
+    again: Again = Again.REPLACES,
+    check: Check | None = None,
     compare: bool = True,
 ) -> Any:
     """A dataclass field that is set by the keyword `name`."""
-    declared = Keyword(name, kind, doc, unit, aliases, repeated, required, since, deprecated, source)
+    declared = Keyword(
+        name,
+        kind,
+        doc,
+        unit,
+        aliases,
+        repeated,
+        required,
+        since,
+        deprecated,
+        source,
+        inherit,
+        again,
+        check,
+    )
     metadata = {"keyword": declared}
     if default is dataclasses.MISSING:
         return field(metadata=metadata, compare=compare)
     return field(default=default, metadata=metadata, compare=compare)
 
 
-@dataclass(frozen=True, slots=True)
-class Custom:
-    """A kind of its own: `read` gets the line and returns the value or raises BadValue."""
+def loose(name: str, kind: Kind, *, into: str = "", default: Any = NOTHING, **more: Any) -> Keyword:
+    """A keyword without a field of its own, for a class's `LOOSE`. Its value is found in
+    `draft.values` under `into` (the keyword itself if that is not given)."""
+    return Keyword(name, kind, into=into or name, default=default, **more)
 
-    name: str
-    read: Callable[[LogicalLine], Any]
 
-    def parse(self, line: LogicalLine) -> Any:
-        return self.read(line)
+def keywords_of(block: type) -> Iterator[Keyword]:
+    """Every keyword of a block class: those of its fields, then its loose ones, bases included."""
+    for member in dataclasses.fields(block):
+        declared = member.metadata.get("keyword")
+        if declared is not None:
+            default = NOTHING if member.default is dataclasses.MISSING else member.default
+            yield dataclasses.replace(declared, into=member.name, default=default)
+    seen: set[str] = set()
+    for owner in block.__mro__:
+        for declared in vars(owner).get("LOOSE", ()):
+            if declared.name not in seen:
+                seen.add(declared.name)
+                yield declared
+
+
+class Draft:
+    """A block while it is being read.
+
+    `values` holds field name -> value; `written` the line that set each field; `head` what
+    stood behind the block's own keyword; `parent` the enclosing block; `context` what its
+    kind of block needs from outside.
+    """
+
+    __slots__ = ("block", "context", "diagnostics", "head", "line", "parent", "refused", "values", "written")
+
+    def __init__(
+        self,
+        block: type,
+        line: LogicalLine,
+        diagnostics: list[Diagnostic],
+        head: Any = None,
+        parent: Draft | None = None,
+        context: Any = None,
+    ) -> None:
+        self.block = block
+        self.line = line
+        self.diagnostics = diagnostics
+        self.head = head
+        self.parent = parent
+        self.context = context
+        self.values: dict[str, Any] = {}
+        self.written: dict[str, LogicalLine] = {}
+        self.refused = False
+
+    @property
+    def title(self) -> str:
+        """The block's head line as words."""
+        return " ".join(word.text for word in self.line.words)
+
+    def report(
+        self,
+        code: str,
+        summary: str,
+        *notes: str,
+        field: str = "",
+        severity: Severity = Severity.ERROR,
+        exit_class: ExitClass | None = ExitClass.GENERAL,
+    ) -> None:
+        """Tell the operator, at the line that set `field` (else at the block's head)."""
+        line = self.written.get(field, self.line)
+        self.diagnostics.append(
+            Diagnostic(
+                severity=severity,
+                code=code,
+                summary=summary,
+                subject=line.span,
+                context=self.line.span,
+                context_title=self.title,
+                notes=notes,
+                exit_class=exit_class,
+            )
+        )
+
+    def refuse(self, code: str, summary: str, *notes: str, field: str = "") -> None:
+        """Report an error and drop the block."""
+        self.report(code, summary, *notes, field=field)
+        self.refused = True
+
+
+def span_of(line: LogicalLine, word: int) -> Span:
+    """Where word `word` of the line stands; the whole line when it is shorter."""
+    return line.words[word].span if 0 <= word < len(line.words) else line.span

@@ -1,0 +1,144 @@
+"""What every `*_CHECK` block has: timing, and where a network check goes and leaves from. Pure.
+
+The classes of the checkers themselves live in `checkers/`; they inherit from these two and reach
+the parser through a registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from keepalive_py.config.diagnostics import Span
+from keepalive_py.config.kinds import UINT32, Integer, Interface, IpAddress, Seconds, Switch
+from keepalive_py.config.schema import BadValue, Draft, Keyword, SameAs, keyword, loose
+from keepalive_py.net import Address, Endpoint, family_of
+
+if TYPE_CHECKING:
+    from keepalive_py.config.bfd_instance import BfdInstance
+    from keepalive_py.config.track_file import TrackFile
+
+INTERVAL: Final = Seconds(0.000001, lenient=True)
+DELAY: Final = Seconds(0.0, lenient=True)
+TIMEOUT: Final = Seconds(0.000001, 4294.967295, lenient=True)
+
+TIMING: Final = ("delay_loop", "retry", "delay_before_retry", "warmup", "alpha", "log_all_failures")
+
+
+@dataclass(slots=True)
+class CheckContext:
+    """What a checker may know beyond its own block: `draft.context` in its `finish`.
+
+    `server` is the real server (port 0 already replaced by the virtual server's);
+    `service_delay_loop` the virtual server's delay_loop in seconds (only in `finish`);
+    the mappings hold what was declared before this virtual server.
+    """
+
+    server: Endpoint
+    track_files: Mapping[str, TrackFile]
+    bfd_instances: Mapping[str, BfdInstance]
+    service_delay_loop: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckConfig:
+    """What every `*_CHECK` block has. Each checker's own class lives in `checkers/`.
+
+    `KIND` is the block's name in the file. `identity()` is what keepalived compares at a
+    reload to decide that a checker is the same and keeps its state: timing is not part of it.
+    `DEFAULTS` are the type's own defaults of inherited keywords, over those of its bases.
+    `WITHOUT` names keywords of the base classes that this type does not know (`TIMING`: all here).
+    """
+
+    KIND: ClassVar[str] = ""
+    DEFAULTS: ClassVar[Mapping[str, Any]] = {"warmup": SameAs("delay_loop")}
+    LOOSE: ClassVar[tuple[Keyword, ...]] = ()
+    WITHOUT: ClassVar[tuple[str, ...]] = ()
+
+    delay_loop: float = keyword(
+        "delay_loop", INTERVAL, default=60.0, inherit=True, unit="s", doc="Time from one check to the next."
+    )
+    retry: int = keyword(
+        "retry",
+        Integer(0, lenient=True),
+        default=1,
+        inherit=True,
+        doc="Failures in a row, beyond the first, before the server counts as down.",
+    )
+    delay_before_retry: float = keyword(
+        "delay_before_retry", DELAY, default=1.0, inherit=True, unit="s", doc="Wait before such a retry."
+    )
+    warmup: float = keyword(
+        "warmup",
+        DELAY,
+        default=60.0,
+        inherit=True,
+        unit="s",
+        doc="The first check comes at a random time within this; 0: at once.",
+    )
+    alpha: bool = keyword(
+        "alpha", Switch(), default=False, inherit=True, doc="Start as down, until the first success."
+    )
+    log_all_failures: bool = keyword(
+        "log_all_failures", Switch(), default=False, inherit=True, doc="Log failures that only cause a retry."
+    )
+    where: Span | None = field(default=None, compare=False)
+
+    @classmethod
+    def finish(cls, draft: Draft) -> None:
+        """The checker's own last word on its block; see `schema.py`."""
+
+    def identity(self) -> tuple[object, ...]:
+        return (self.KIND,)
+
+
+def same_family(address: Address, draft: Draft) -> Address:
+    """A bindto must fit the destination as known at that line."""
+    target = draft.values.get("connect_ip", draft.context.server.address)
+    if family_of(address) is not family_of(target):
+        raise BadValue(f"`{address}` cannot reach {target}", expected="an address of the same family")
+    return address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkCheckConfig(CheckConfig):
+    """A check that goes over the network. `target` is connect_ip/connect_port resolved."""
+
+    LOOSE: ClassVar[tuple[Keyword, ...]] = (
+        loose("connect_ip", IpAddress(), doc="Address to check, if not the real server's."),
+        loose("connect_port", Integer(1, 65535), doc="Port to check, if not the real server's."),
+    )
+
+    target: Endpoint
+    bindto: Address | None = keyword(
+        "bindto", IpAddress(), default=None, check=same_family, doc="Source address of the check."
+    )
+    bind_port: int = keyword(
+        "bind_port", Integer(1, 65535), default=0, doc="Source port; only used together with bindto."
+    )
+    bind_if: str | None = keyword(
+        "bind_if", Interface(), default=None, doc="Interface to check through; needed for link-local IPv6."
+    )
+    connect_timeout: float = keyword(
+        "connect_timeout",
+        TIMEOUT,
+        default=5.0,
+        inherit=True,
+        unit="s",
+        doc="Time for connecting and each answer.",
+    )
+    fwmark: int = keyword(
+        "fwmark", Integer(0, UINT32), default=0, doc="Firewall mark of the check's packets."
+    )
+
+    def identity(self) -> tuple[object, ...]:
+        return (
+            self.KIND,
+            self.target,
+            self.bindto,
+            self.bind_port,
+            self.bind_if,
+            self.connect_timeout,
+            self.fwmark,
+        )

@@ -1,0 +1,506 @@
+"""The kinds of values that keywords take. Pure.
+
+Each kind turns the words of a line into a value (`parse`) and a value into words (`write`).
+"lenient" numbers are those where keepalived, when it runs, uses the leading digits of a word
+with trailing junk; we do the same and say so (a bare `s` behind seconds is understood).
+keepalived reads numbers as unsigned decimals: no 0x, no exponent (keepalived.conf(5)).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from keepalive_py.config.diagnostics import ExitClass, Span
+from keepalive_py.config.lines import LogicalLine
+from keepalive_py.config.schema import BadValue, Kind, MissingValue
+from keepalive_py.net import Address, parse_address
+
+__all__ = [
+    "Account",
+    "Block",
+    "Choice",
+    "Digest",
+    "Flag",
+    "HexBytes",
+    "HexPattern",
+    "Integer",
+    "Interface",
+    "IpAddress",
+    "Names",
+    "Ranges",
+    "RegexLine",
+    "Script",
+    "ScriptLine",
+    "Seconds",
+    "StatusCodes",
+    "Switch",
+    "Text",
+    "UINT32",
+    "Word",
+    "words_of",
+]
+
+UINT32: Final = 0xFFFF_FFFF
+INTERFACE_NAME_LIMIT: Final = 15  # IFNAMSIZ of linux/if.h, less the NUL
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A command the operator configured. `argv` is what is executed; `command` the text as
+    written (for logs). `user`/`group` None: the default script user."""
+
+    argv: tuple[str, ...]
+    command: str
+    user: str | None = None
+    group: str | None = None
+    where: Span | None = field(default=None, compare=False)
+
+
+def only_word(line: LogicalLine, expected: str) -> str:
+    """Word 1, or MissingValue. Further words are ignored, as keepalived does."""
+    if len(line.words) < 2:
+        raise MissingValue(line.keyword, expected)
+    return line.words[1].text
+
+
+_BARE = re.compile(r"""[^\s"{}#!$@~\\][^\s"{}#!$\\]*""")
+
+
+def words_of(*words: str) -> str:
+    """Words as text that reads back as the same words: quoted where needed."""
+    return " ".join(word if _BARE.fullmatch(word) else f'"{word}"' for word in words)
+
+
+_NUMBER = re.compile(r"\s*(-?)\+?(\d+)")
+_DECIMAL = re.compile(r"\s*(-?)\+?(\d+)(?:\.(\d*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class Integer(Kind):
+    """A whole number `low`..`high`. `clamp`: out of range takes the nearest end."""
+
+    low: int = 0
+    high: int = UINT32
+    lenient: bool = False
+    clamp: bool = False
+    name: str = "number"
+
+    @property
+    def range(self) -> str:
+        return f"{self.low}..{self.high}"
+
+    def parse(self, line: LogicalLine) -> int:
+        return self.read(only_word(line, f"a number {self.range}"))
+
+    def read(self, text: str, word: int = 1) -> int:
+        """`text` as a number in range, or BadValue."""
+        match = _NUMBER.match(text)
+        if match is None:
+            raise self._refusal(f"`{text}` is not a number", word)
+        sign, digits = match.groups()
+        value = -int(digits[:30]) if sign else int(digits[:30])
+        junk = text[match.end() :]
+        if junk.strip():
+            used: dict[str, Any] = {}
+            if self.lenient and self.low <= value <= self.high:
+                used = {"used": value, "notes": (f"{value} is used",)}
+            raise BadValue(
+                f"`{text}` has characters after the number",
+                expected=f"a number {self.range}",
+                word=word,
+                code="bad-number",
+                exit_class=ExitClass.NUMBER,
+                **used,
+            )
+        return self._in_range(value, text, word)
+
+    def _in_range(self, value: int, text: str, word: int) -> int:
+        if self.low <= value <= self.high:
+            return value
+        if not self.clamp:
+            raise self._refusal(f"{text} is outside {self.range}", word)
+        nearest = min(max(value, self.low), self.high)
+        raise BadValue(
+            f"{text} is outside {self.range}",
+            word=word,
+            code="bad-number",
+            used=nearest,
+            notes=(f"{nearest} is used",),
+        )
+
+    def _refusal(self, summary: str, word: int) -> BadValue:
+        return BadValue(
+            summary,
+            expected=f"a number {self.range}",
+            word=word,
+            code="bad-number",
+            exit_class=ExitClass.NUMBER,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Seconds(Kind):
+    """A time in seconds, `low`..`high`, with up to six decimals. The value is a float."""
+
+    low: float = 0.0
+    high: float = 4294.967295 * 1000
+    lenient: bool = False
+    name: str = "seconds"
+
+    @property
+    def range(self) -> str:
+        return f"{decimal(self.low)}..{decimal(self.high)}"
+
+    def parse(self, line: LogicalLine) -> float:
+        text = only_word(line, "a time in seconds")
+        match = _DECIMAL.match(text)
+        if match is None:
+            raise self._refusal(f"`{text}` is not a time in seconds")
+        sign, whole, decimals = match.groups()
+        value = round(float(f"{sign}{whole}.{decimals or 0}"), 6)
+        in_range = self.low <= value <= self.high
+        junk = text[match.end() :].strip()
+        if junk:
+            if in_range and self.lenient and junk == "s":
+                raise self._refusal(f"`{text}` has a unit; times are in seconds", value)
+            raise self._refusal(f"`{text}` has characters after the time")
+        if not in_range:
+            raise self._refusal(f"{text} is outside {self.range} seconds")
+        if decimals and len(decimals) > 6:
+            raise self._refusal(f"`{text}` has more than six decimals", value)
+        return value
+
+    def _refusal(self, summary: str, used: float | None = None) -> BadValue:
+        taken: dict[str, Any] = {}
+        if used is not None:
+            taken = {"used": used, "notes": (f"{decimal(used)} seconds are used",)}
+        return BadValue(
+            summary,
+            expected=f"seconds {self.range}",
+            code="bad-number",
+            exit_class=ExitClass.NUMBER,
+            **taken,
+        )
+
+    def write(self, value: float) -> str:
+        return decimal(value)
+
+
+def decimal(value: float) -> str:
+    """Seconds as keepalived writes them: no exponent, at most six decimals, no idle zeros."""
+    text = f"{value:.6f}".rstrip("0")
+    return text.rstrip(".")
+
+
+TRUE_WORDS: Final = ("on", "true", "yes")
+FALSE_WORDS: Final = ("off", "false", "no")
+
+
+@dataclass(frozen=True, slots=True)
+class Switch(Kind):
+    """on/true/yes, off/false/no; no word means on."""
+
+    name: str = "switch"
+
+    def parse(self, line: LogicalLine) -> bool:
+        text = line.text(1)
+        if text is None or text in TRUE_WORDS:
+            return True
+        if text in FALSE_WORDS:
+            return False
+        raise BadValue(f"`{text}` is neither on nor off", expected="on, off, true, false, yes or no")
+
+    def write(self, value: bool) -> str:
+        return "on" if value else "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Flag(Kind):
+    """True when the keyword is there; keepalived ignores what stands behind it."""
+
+    name: str = "flag"
+
+    def parse(self, line: LogicalLine) -> bool:
+        text = line.text(1)
+        if text in FALSE_WORDS:
+            raise BadValue(
+                f"`{line.keyword} {text}` switches it on",
+                code="ignored-argument",
+                exit_class=None,
+                used=True,
+                notes=(f"`{line.keyword}` takes no argument; remove the line to switch it off",),
+            )
+        return True
+
+    def write(self, value: bool) -> str:
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Word(Kind):
+    """One word. `limit`: longer is cut, with an error."""
+
+    limit: int = 0
+    name: str = "word"
+
+    def parse(self, line: LogicalLine) -> str:
+        text = only_word(line, "a word")
+        if self.limit and len(text) > self.limit:
+            cut = text[: self.limit]
+            raise BadValue(
+                f"`{text}` is longer than {self.limit} characters",
+                code="too-long",
+                used=cut,
+                notes=(f"`{cut}` is used",),
+            )
+        return text
+
+    def write(self, value: str) -> str:
+        return words_of(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Text(Word):
+    """Free text; quoted when it holds blanks."""
+
+    name: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice(Kind):
+    """One of a few words. The value is what `values` maps the word to."""
+
+    values: dict[str, Any]
+    fold: bool = False  # any case
+    name: str = "choice"
+
+    def parse(self, line: LogicalLine) -> Any:
+        names = ", ".join(self.values)
+        text = only_word(line, f"one of {names}")
+        found = self.values.get(text.upper() if self.fold else text)
+        if found is None:
+            raise BadValue(f"`{text}` is not one of {names}", expected=names, code="unknown-choice")
+        return found
+
+    def write(self, value: Any) -> str:
+        return next(word for word, meaning in self.values.items() if meaning == value)
+
+
+@dataclass(frozen=True, slots=True)
+class IpAddress(Kind):
+    """An IPv4 or IPv6 literal; names are not looked up."""
+
+    name: str = "IP address"
+
+    def parse(self, line: LogicalLine) -> Address:
+        return read_address(only_word(line, "an IP address"))
+
+
+def read_address(text: str, word: int = 1) -> Address:
+    """An address literal, or BadValue. A zone (`%eth0`) is refused, as keepalived does."""
+    try:
+        if "%" not in text:
+            return parse_address(text)
+    except ValueError:
+        pass
+    raise BadValue(
+        f"`{text}` is not an IP address", expected="an IPv4 or IPv6 literal", word=word, code="bad-address"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Interface(Kind):
+    """The name of a network interface, at most 15 characters."""
+
+    name: str = "interface"
+
+    def parse(self, line: LogicalLine) -> str:
+        text = only_word(line, "an interface")
+        if not text or len(text) > INTERFACE_NAME_LIMIT:
+            raise BadValue(f"`{text}` is not an interface name", expected="1 to 15 characters")
+        return text
+
+    def write(self, value: str) -> str:
+        return words_of(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Kind):
+    """USER [GROUP]: a pair, the group None when not written."""
+
+    name: str = "user [group]"
+
+    def parse(self, line: LogicalLine) -> tuple[str, str | None]:
+        return only_word(line, "a user"), line.text(2)
+
+    def write(self, value: tuple[str, str | None]) -> str:
+        user, group = value
+        return words_of(user) if group is None else words_of(user, group)
+
+
+@dataclass(frozen=True, slots=True)
+class Names(Kind):
+    """Any of a set of words, as a frozenset; others are told and left out."""
+
+    known: frozenset[str]
+    name: str = "words"
+
+    def parse(self, line: LogicalLine) -> frozenset[str]:
+        words = [word.text for word in line.words[1:]]
+        good = frozenset(word for word in words if word in self.known)
+        for index, word in enumerate(words, 1):
+            if word not in self.known:
+                raise BadValue(
+                    f"`{word}` is not known to {line.keyword}",
+                    word=index,
+                    code="unknown-choice",
+                    exit_class=None,
+                    used=good,
+                    notes=("it is left out; keepalived does so without a word",),
+                )
+        return good
+
+    def write(self, value: frozenset[str]) -> str:
+        return " ".join(sorted(value))
+
+
+@dataclass(frozen=True, slots=True)
+class StatusCodes(Kind):
+    """HTTP status codes: `N` and `N-M` words. The value: sorted (first, last) pairs, joined
+    where they touch."""
+
+    low: int = 100
+    high: int = 599
+    name: str = "status codes"
+
+    def parse(self, line: LogicalLine) -> Ranges:
+        only_word(line, "a status code")
+        return joined([self._range(word.text, index) for index, word in enumerate(line.words) if index])
+
+    def _range(self, text: str, index: int) -> tuple[int, int]:
+        number = Integer(self.low, self.high)
+        first_text, dash, last_text = text.partition("-")
+        first = number.read(first_text, index)
+        last = number.read(last_text, index) if dash else first
+        if last < first:
+            raise BadValue(f"`{text}` ends before it starts", word=index, code="bad-range")
+        return first, last
+
+    def write(self, value: Ranges) -> str:
+        return " ".join(str(first) if first == last else f"{first}-{last}" for first, last in value)
+
+
+def joined(ranges: list[tuple[int, int]]) -> Ranges:
+    """Ranges sorted, with overlapping and touching ones joined."""
+    result: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if result and first <= result[-1][1] + 1:
+            result[-1] = (result[-1][0], max(last, result[-1][1]))
+        else:
+            result.append((first, last))
+    return tuple(result)
+
+
+@dataclass(frozen=True, slots=True)
+class Digest(Kind):
+    """An MD5 digest: 32 hex digits. The value is 16 bytes."""
+
+    name: str = "MD5"
+
+    def parse(self, line: LogicalLine) -> bytes:
+        text = only_word(line, "32 hex digits")
+        if not re.fullmatch(r"[0-9A-Fa-f]{32}", text):
+            raise BadValue(f"`{text}` is not an MD5 digest", expected="32 hex digits", code="bad-digest")
+        return bytes.fromhex(text)
+
+    def write(self, value: bytes) -> str:
+        return value.hex()
+
+
+_HEX_BYTE = re.compile(r"\s*([0-9A-Fa-f]{2}|[0-9A-Fa-f](?=\s|$))\s*")
+_HEX_PATTERN_BYTE = re.compile(r"\s*([0-9A-FXa-fx]{2}|[0-9A-FXa-fx](?=\s|$))\s*")
+
+
+def _hex_words(line: LogicalLine, byte: re.Pattern[str]) -> list[str]:
+    text = " ".join(word.text for word in line.words[1:])
+    found, position = [], 0
+    while position < len(text):
+        match = byte.match(text, position)
+        if match is None:
+            raise BadValue(f"`{text}` is not hexadecimal", expected="pairs of hex digits", code="bad-hex")
+        found.append(match[1].rjust(2, "0"))
+        position = match.end()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class HexBytes(Kind):
+    """Bytes as hex digit pairs; blanks may stand between bytes, a lone digit is a byte."""
+
+    name: str = "hex bytes"
+
+    def parse(self, line: LogicalLine) -> bytes:
+        only_word(line, "hex bytes")
+        return bytes(int(word, 16) for word in _hex_words(line, _HEX_BYTE))
+
+    def write(self, value: bytes) -> str:
+        return value.hex()
+
+
+@dataclass(frozen=True, slots=True)
+class HexPattern(Kind):
+    """Hex digits with `X` for any digit; may be absent. The value: a pair (bytes, mask), both
+    empty when nothing is written; a byte b fits when `b & mask == byte`."""
+
+    name: str = "hex pattern"
+
+    def parse(self, line: LogicalLine) -> tuple[bytes, bytes]:
+        words = [word.upper() for word in _hex_words(line, _HEX_PATTERN_BYTE)]
+        wanted = bytes(int(word.replace("X", "0"), 16) for word in words)
+        mask = bytes(int("".join("0" if digit == "X" else "F" for digit in word), 16) for word in words)
+        return wanted, mask
+
+    def write(self, value: tuple[bytes, bytes]) -> str:
+        pairs = zip(*value, strict=True)
+        return "".join(_digit(b >> 4, m >> 4) + _digit(b & 15, m & 15) for b, m in pairs)
+
+
+def _digit(value: int, mask: int) -> str:
+    return f"{value:x}" if mask else "X"
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptLine(Kind):
+    """A command in shell-like quoting, then [USER [GROUP]] unless `account` is off."""
+
+    account: bool = True
+    name: str = "command [user [group]]"
+
+    def parse(self, line: LogicalLine) -> Script:
+        command = only_word(line, "a command")
+        return Script(tuple(command.split()), command, where=line.span)
+
+
+@dataclass(frozen=True, slots=True)
+class RegexLine(Kind):
+    """A PCRE2 pattern in shell-like quoting with escapes. The value is the pattern."""
+
+    name: str = "pattern"
+
+    def parse(self, line: LogicalLine) -> str:
+        return only_word(line, "a pattern")
+
+
+@dataclass(frozen=True, slots=True)
+class Block(Kind):
+    """A nested block of class `block`. `head` reads the words behind its keyword. `deferred`
+    blocks reach their parent as a Draft, because what they mean depends on lines after them."""
+
+    block: type
+    head: Kind | None = None
+    deferred: bool = False
+    name: str = "block"
