@@ -92,6 +92,16 @@ class CheckConfig:
     def identity(self) -> tuple[object, ...]:
         return (self.KIND,)
 
+    def label(self) -> str:
+        """What log lines call this check besides its real server: the command of MISC_CHECK,
+        the instance of BFD_CHECK, the file of FILE_CHECK. Empty for all others."""
+        return ""
+
+    def partial_delay(self) -> float:
+        """Seconds until the next part of a check that is down and has several (the urls of
+        HTTP_GET, where `fast_recovery` makes it 0)."""
+        return self.delay_loop
+
 
 def same_family(address: Address, draft: Draft) -> Address:
     """A bindto must fit the destination as known at that line."""

@@ -28,6 +28,14 @@ class Reason(enum.Enum):
     KILLED = "killed"
     FAULT = "fault"
     PEER_DOWN = "peer-down"
+    # transitions that no probe caused
+    START = "start"
+    RELOAD = "reload"
+    STOP = "stop"
+    RECOVERED = "recovered"
+    QUORUM = "quorum"
+    WEIGHT = "weight"
+    SUSPENDED = "suspended"
     # our own trouble
     NO_DESCRIPTORS = "no-descriptors"
     LOCAL_ADDRESS = "local-address"
@@ -37,10 +45,14 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """`weight` is the effective weight a dynamic checker asks for (None: configured)."""
+    """`weight` is the effective weight a dynamic checker asks for (None: configured).
+    `partial`: one part of a check with several has passed, not yet all (the urls of HTTP_GET);
+    `detail` is then what matched and `part` which one, as in "MD5 digest" and "/index.html"."""
 
     detail: str = ""
     weight: int | None = None
+    partial: bool = False
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
