@@ -1,0 +1,168 @@
+"""Real servers that do as they are told, and count.
+
+A server speaks HTTP when asked for it (`http`, `tls`), otherwise it echoes (`tcp`).
+Behaviours, changed while it runs:
+
+    serve    as it should
+    refuse   nothing listens: connections are refused
+    deaf     the kernel drops every SYN: connections time out
+    hang     connections are accepted, nothing is ever said
+    reset    connections are accepted and reset
+    slow     every answer `delay` seconds late
+    flap     serves and resets in turn
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import struct
+import subprocess
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.namespace import Namespace
+
+NO_LINGER = struct.pack("ii", 1, 0)  # close() sends a reset
+REASONS = {200: "OK", 204: "No Content", 301: "Moved", 404: "Not Found", 500: "Error", 503: "Unavailable"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response; `raw` replaces all of it."""
+
+    status: int = 200
+    body: bytes = b"ok\n"
+    raw: bytes | None = None
+
+    def encode(self) -> bytes:
+        if self.raw is not None:
+            return self.raw
+        head = f"HTTP/1.1 {self.status} {REASONS.get(self.status, 'Other')}\r\n"
+        head += f"Content-Length: {len(self.body)}\r\nConnection: close\r\n\r\n"
+        return head.encode() + self.body
+
+
+class Server:
+    """One scripted server. `answers` maps a path to its Answer; "" stands for every other."""
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        address: str,
+        port: int,
+        *,
+        kind: str = "tcp",
+        tls: ssl.SSLContext | None = None,
+        name: str = "",
+    ) -> None:
+        self.namespace = namespace
+        self.address = address
+        self.port = port
+        self.kind = kind
+        self.name = name or f"{address}:{port}"
+        self.answers = {"": Answer(body=self.name.encode())}
+        self.hits = 0
+        self.requests: list[bytes] = []
+        self.behaviour = "refuse"
+        self.delay = 0.0
+        self._tls = tls
+        self._listener: asyncio.Server | None = None
+        self._plugs: list[socket.socket] = []
+        self._open: set[asyncio.StreamWriter] = set()
+
+    def be(self, behaviour: str, delay: float = 0.0) -> None:
+        """Behave so from now on. Connections that are open stay open, except on `refuse`."""
+        self.namespace.run(self._become(behaviour, delay))
+
+    async def _become(self, behaviour: str, delay: float) -> None:
+        was, self.behaviour, self.delay = self.behaviour, behaviour, delay
+        silent = ("refuse", "deaf")
+        if behaviour in silent or was in silent:
+            self._stop_listening()
+        if behaviour == "deaf":
+            self._plug()
+        elif behaviour != "refuse" and self._listener is None:
+            await self._listen()
+
+    async def _listen(self) -> None:
+        self._listener = await asyncio.start_server(
+            self._serve, sock=self._socket(), backlog=1024, ssl=self._tls
+        )
+
+    def _socket(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listener.bind((self.address, self.port))
+        return listener
+
+    def _stop_listening(self) -> None:
+        if self._listener:
+            self._listener.close()
+            self._listener = None
+        for plug in self._plugs:
+            plug.close()
+        self._plugs = []
+        for writer in self._open:
+            writer.transport.abort()
+
+    def _plug(self) -> None:
+        """A backlog of one that is full and never accepted from."""
+        listener = self._socket()
+        listener.listen(0)
+        filler = socket.create_connection((self.address, self.port))
+        self._plugs = [listener, filler]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.hits += 1
+        self._open.add(writer)
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                await self._talk(reader, writer)
+        finally:
+            self._open.discard(writer)
+            writer.close()
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        behaviour = self.behaviour
+        if behaviour == "flap":
+            behaviour = "serve" if self.hits % 2 else "reset"
+        if behaviour == "reset":
+            sock = writer.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+            writer.transport.abort()
+        elif behaviour == "hang":
+            await reader.read(-1)
+        else:
+            await asyncio.sleep(self.delay if behaviour == "slow" else 0)
+            dialogue: Callable[..., Awaitable[None]] = self._echo if self.kind == "tcp" else self._http
+            await dialogue(reader, writer)
+
+    async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+
+    async def _http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.readuntil(b"\r\n\r\n")
+        self.requests.append(request)
+        path = request.split(b" ", 2)[1].decode(errors="replace")
+        writer.write(self.answers.get(path, self.answers[""]).encode())
+        await writer.drain()
+
+
+def self_signed(directory: Path) -> ssl.SSLContext:
+    """A server context with a fresh certificate for `localhost`."""
+    key, certificate = directory / "key.pem", directory / "certificate.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
+    argv = [*command.split(), "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run(argv, check=True, capture_output=True, timeout=30)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context

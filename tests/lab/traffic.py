@@ -1,0 +1,135 @@
+"""A client that opens connections without a pause and remembers how each one ended."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+
+from lab.namespace import Namespace
+from lab.waiting import eventually
+
+REQUEST = b"GET / HTTP/1.0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One connection. Times are of the monotonic clock, in seconds; `server` is who
+    answered, or `error` says why nobody did."""
+
+    began: float
+    ended: float
+    server: str = ""
+    error: str = ""
+
+
+class Client:
+    """Opens a connection to `address`:`port` after the other, `lanes` at a time, asks who
+    answers, closes. Use as a context manager; `attempts` grows while it runs.
+    """
+
+    def __init__(
+        self,
+        namespace: Namespace,
+        address: str,
+        port: int,
+        *,
+        lanes: int = 2,
+        pause: float = 0.01,
+        timeout: float = 2.0,
+    ) -> None:
+        self.namespace = namespace
+        self.target = (address, port)
+        self.lanes = lanes
+        self.pause = pause
+        self.timeout = timeout
+        self.attempts: list[Attempt] = []
+        self._going = False
+        self._work: list[Future[None]] = []
+
+    def __enter__(self) -> Client:
+        self._going = True
+        loop = self.namespace.loop
+        self._work = [asyncio.run_coroutine_threadsafe(self._lane(), loop) for _ in range(self.lanes)]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._going = False
+        for lane in self._work:
+            lane.result(self.timeout + 10)
+
+    async def _lane(self) -> None:
+        while self._going:
+            self.attempts.append(await self._attempt())
+            await asyncio.sleep(self.pause)
+
+    async def _attempt(self) -> Attempt:
+        began = time.monotonic()
+        try:
+            who = await asyncio.wait_for(self._ask(), self.timeout)
+        except TimeoutError:
+            return Attempt(began, time.monotonic(), error="timeout")
+        except OSError as trouble:
+            return Attempt(began, time.monotonic(), error=trouble.strerror or str(trouble))
+        return Attempt(began, time.monotonic(), server=who, error="" if who else "no answer")
+
+    async def _ask(self) -> str:
+        family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
+        reader, writer = await asyncio.open_connection(*self.target, family=family)
+        try:
+            writer.write(REQUEST)
+            reply = await reader.read()
+        finally:
+            writer.close()
+        return reply.rpartition(b"\r\n\r\n")[2].decode()
+
+    def errors(self, since: float = 0.0) -> list[Attempt]:
+        return [one for one in self.attempts if one.error and one.began >= since]
+
+    def servers(self, since: float = 0.0) -> set[str]:
+        """Who answered connections begun after `since`."""
+        return {one.server for one in self.attempts if one.server and one.began >= since}
+
+    def answered(self, since: float = 0.0) -> int:
+        return sum(1 for one in self.attempts if one.server and one.began >= since)
+
+    def sees(self, *servers: str, within: float = 20.0) -> None:
+        """Wait until exactly these servers answer, in twenty connections in a row."""
+
+        def reached() -> bool:
+            recent = self.attempts[-20:]
+            return len(recent) == 20 and {one.server for one in recent} == set(servers)
+
+        eventually(reached, within=within, what=f"answers of {servers}; last: {self.attempts[-3:]}")
+
+    def more(self, count: int = 50, within: float = 20.0) -> None:
+        """Wait for so many more connections to end, well or not."""
+        wanted = len(self.attempts) + count
+
+        def reached() -> bool:
+            return len(self.attempts) >= wanted
+
+        eventually(reached, within=within, what=f"{count} more connections")
+
+
+class Stream:
+    """One long connection to an echoing service, to prove that it is not cut."""
+
+    def __init__(self, namespace: Namespace, address: str, port: int) -> None:
+        self._socket = namespace.call(socket.create_connection, (address, port), 10)
+        self._sent = 0
+
+    def alive(self) -> bool:
+        """Say something new and hear it back."""
+        self._sent += 1
+        word = f"{self._sent:08d}".encode()
+        try:
+            self._socket.sendall(word)
+            return self._socket.recv(64) == word
+        except OSError:
+            return False
+
+    def close(self) -> None:
+        self._socket.close()
