@@ -2,7 +2,7 @@
 
 keepalived's grammar is line based: after comments, definitions, sequences, conditions
 and includes are dealt with, the text is a stream of logical lines, where every brace
-outside double quotes stands alone (fact sheet 1.3). The block layer decides with the
+outside double quotes stands alone (keepalived.conf(5)). The block layer decides with the
 schema which keyword opens a block.
 """
 
@@ -26,7 +26,7 @@ class Word:
 class LogicalLine:
     """`words` is never empty. A brace line has the single word `{` or `}`, unquoted
     (`brace` is then that character, else ""). `raw` is the text that `words` was cut from,
-    for keywords that read it with shell-like quoting (scripts, regex; fact sheet 1.4)."""
+    for keywords that read it with shell-like quoting (scripts, regex: see `quoting`)."""
 
     words: tuple[Word, ...]
     raw: str

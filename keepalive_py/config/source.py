@@ -1,0 +1,137 @@
+"""Where text comes from: the port of the language layer to a file system. Pure.
+
+The real one lives in `sources/files.py`; `Documents` holds texts in memory.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["Documents", "Source", "SourceProblem", "directory_of", "join", "matching_paths"]
+
+
+class SourceProblem(enum.Enum):
+    """Why a path cannot be read as configuration. The value completes "… : it is"."""
+
+    MISSING = "no such file"
+    DIRECTORY = "a directory"
+    NOT_REGULAR = "not a regular file"
+    EXECUTABLE = "executable"
+    UNREADABLE = "not readable"
+
+
+class Source(Protocol):
+    """What the language needs of a file system. Nothing here raises."""
+
+    def read(self, path: str) -> bytes | SourceProblem:
+        """The content, or why there is none. A file with any execute bit is refused, as
+        keepalived does."""
+
+    def glob(self, pattern: str) -> list[str]:
+        """Paths that match `*`, `?` and `[…]`, sorted by byte value (glob(7)); braces are
+        not special. A pattern without wildcards answers itself when that path exists."""
+
+
+def directory_of(path: str) -> str:
+    """The directory part of `path`, without a last slash; "" for a bare name."""
+    head, slash, _ = path.rpartition("/")
+    return head or slash
+
+
+def join(directory: str, path: str) -> str:
+    if path.startswith("/") or not directory:
+        return path
+    return f"{directory.rstrip('/')}/{path}"
+
+
+ListDirectory = Callable[[str], Iterable[str]]
+Exists = Callable[[str], bool]
+_WILDCARD = re.compile(r"[*?\[\\]")
+
+
+def matching_paths(pattern: str, names_in: ListDirectory, exists: Exists) -> list[str]:
+    """glob(3) over a directory listing. `names_in` answers nothing for what is no directory."""
+    absolute = pattern.startswith("/")
+    found = _descend("/" if absolute else "", pattern.split("/"), names_in, exists)
+    return sorted(set(found))
+
+
+def _descend(base: str, segments: list[str], names_in: ListDirectory, exists: Exists) -> Iterator[str]:
+    while segments and not segments[0]:
+        segments = segments[1:]
+    if not segments:
+        yield base
+        return
+    for name in _names_matching(base, segments[0], names_in):
+        path = join(base, name)
+        if len(segments) == 1:
+            if exists(path):
+                yield path
+        else:
+            yield from _descend(path, segments[1:], names_in, exists)
+
+
+def _names_matching(base: str, segment: str, names_in: ListDirectory) -> Iterable[str]:
+    if not _WILDCARD.search(segment):
+        return (segment,)
+    rule = re.compile(_segment_rule(segment), re.DOTALL)
+    hidden = segment.startswith((".", "\\."))
+    return (
+        name
+        for name in names_in(base or ".")
+        if rule.fullmatch(name) and (hidden or not name.startswith("."))
+    )
+
+
+_SEGMENT_PARTS = re.compile(r"\\(.)|(\*)|(\?)|\[([!^]?)(\]?[^\]]*)\]|(.)", re.DOTALL)
+
+
+def _segment_rule(segment: str) -> str:
+    return "".join(_rule_of_part(part) for part in _SEGMENT_PARTS.finditer(segment))
+
+
+def _rule_of_part(part: re.Match[str]) -> str:
+    escaped, star, one, negated, members, plain = part.groups()
+    if star:
+        return ".*"
+    if one:
+        return "."
+    if members:
+        inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", members)
+        return f"[{'^' if negated else ''}{inside}]"
+    return re.escape(escaped or plain or part.group())
+
+
+@dataclass(slots=True)
+class Documents:
+    """Texts in memory, by path. `problems` are paths that exist but cannot be read."""
+
+    texts: Mapping[str, bytes | str]
+    problems: Mapping[str, SourceProblem] = field(default_factory=dict)
+
+    def read(self, path: str) -> bytes | SourceProblem:
+        if path in self.problems:
+            return self.problems[path]
+        if path not in self.texts:
+            return SourceProblem.DIRECTORY if self._exists(path) else SourceProblem.MISSING
+        text = self.texts[path]
+        return text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+
+    def glob(self, pattern: str) -> list[str]:
+        return matching_paths(pattern, self._names_in, self._exists)
+
+    def _paths(self) -> Iterator[str]:
+        yield from self.texts
+        yield from self.problems
+
+    def _names_in(self, directory: str) -> set[str]:
+        prefix = "" if directory == "." else directory.rstrip("/") + "/"
+        inside = (path[len(prefix) :] for path in self._paths() if path.startswith(prefix))
+        return {name.split("/")[0] for name in inside} - {""}
+
+    def _exists(self, path: str) -> bool:
+        return any(each == path or each.startswith(path.rstrip("/") + "/") for each in self._paths())
