@@ -11,8 +11,9 @@ PACKAGE = Path(__file__).resolve().parents[2] / "keepalive_py"
 
 RANKS = {
     "errors": 0, "net": 0, "__init__": 0,
-    "config": 1, "wire": 1,
+    "config": 1,
     "health": 2, "plan": 2,
+    "wire": 2.5,  # the values of `plan` travel on the wire
     "checkers": 3,
     "probing": 4, "dataplane": 4, "announcer": 4, "uplink": 4, "toa": 4, "notify": 4, "sources": 4,
     "bfd": 4, "track_file": 4, "sessions": 4, "ecmp": 2,
