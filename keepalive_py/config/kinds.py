@@ -9,12 +9,13 @@ keepalived reads numbers as unsigned decimals: no 0x, no exponent (keepalived.co
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keepalive_py.config.diagnostics import ExitClass, Span
 from keepalive_py.config.lines import LogicalLine
-from keepalive_py.config.schema import BadValue, Kind, MissingValue
+from keepalive_py.config.schema import NOTHING, BadValue, Kind, MissingValue
 from keepalive_py.net import Address, parse_address
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Integer",
     "Interface",
     "IpAddress",
+    "LogOnly",
     "Names",
     "Ranges",
     "RegexLine",
@@ -75,18 +77,22 @@ def words_of(*words: str) -> str:
     return " ".join(word if _BARE.fullmatch(word) else f'"{word}"' for word in words)
 
 
-_NUMBER = re.compile(r"\s*(-?)\+?(\d+)")
-_DECIMAL = re.compile(r"\s*(-?)\+?(\d+)(?:\.(\d*))?")
+MOST_DIGITS: Final = 30  # of a number; beyond that it is out of every range anyway
+# Every part may be absent: keepalived reads an empty word as 0.
+_NUMBER = re.compile(r"\s*([-+]?)([0-9]*)")
+_DECIMAL = re.compile(r"\s*([-+]?)([0-9]*)(?:\.([0-9]*))?")
 
 
 @dataclass(frozen=True, slots=True)
 class Integer(Kind):
-    """A whole number `low`..`high`. `clamp`: out of range takes the nearest end."""
+    """A whole number `low`..`high`. `clamp`: out of range takes the nearest end; `fallback`:
+    anything wrong takes this."""
 
     low: int = 0
     high: int = UINT32
     lenient: bool = False
     clamp: bool = False
+    fallback: int | None = None
     name: str = "number"
 
     @property
@@ -99,46 +105,26 @@ class Integer(Kind):
     def read(self, text: str, word: int = 1) -> int:
         """`text` as a number in range, or BadValue."""
         match = _NUMBER.match(text)
-        if match is None:
-            raise self._refusal(f"`{text}` is not a number", word)
-        sign, digits = match.groups()
-        value = -int(digits[:30]) if sign else int(digits[:30])
-        junk = text[match.end() :]
-        if junk.strip():
-            used: dict[str, Any] = {}
-            if self.lenient and self.low <= value <= self.high:
-                used = {"used": value, "notes": (f"{value} is used",)}
-            raise BadValue(
-                f"`{text}` has characters after the number",
-                expected=f"a number {self.range}",
-                word=word,
-                code="bad-number",
-                exit_class=ExitClass.NUMBER,
-                **used,
-            )
-        return self._in_range(value, text, word)
+        sign, digits = match.groups() if match else ("", "")
+        value = int(digits[:MOST_DIGITS] or 0) * (-1 if sign == "-" else 1)
+        in_range = self.low <= value <= self.high
+        if match and match.end() < len(text):
+            lead = value if digits and self.lenient and in_range else self.fallback
+            raise self._refusal(f"`{text}` is not a number", word, lead)
+        if not in_range:
+            nearest = min(max(value, self.low), self.high) if self.clamp else self.fallback
+            raise self._refusal(f"`{text}` is outside {self.range}", word, nearest)
+        return value
 
-    def _in_range(self, value: int, text: str, word: int) -> int:
-        if self.low <= value <= self.high:
-            return value
-        if not self.clamp:
-            raise self._refusal(f"{text} is outside {self.range}", word)
-        nearest = min(max(value, self.low), self.high)
-        raise BadValue(
-            f"{text} is outside {self.range}",
-            word=word,
-            code="bad-number",
-            used=nearest,
-            notes=(f"{nearest} is used",),
-        )
-
-    def _refusal(self, summary: str, word: int) -> BadValue:
+    def _refusal(self, summary: str, word: int, used: int | None) -> BadValue:
         return BadValue(
             summary,
             expected=f"a number {self.range}",
             word=word,
             code="bad-number",
             exit_class=ExitClass.NUMBER,
+            used=NOTHING if used is None else used,
+            notes=() if used is None else (f"{used} is used",),
         )
 
 
@@ -147,7 +133,7 @@ class Seconds(Kind):
     """A time in seconds, `low`..`high`, with up to six decimals. The value is a float."""
 
     low: float = 0.0
-    high: float = 4294.967295 * 1000
+    high: float = 18446744073709.551614
     lenient: bool = False
     name: str = "seconds"
 
@@ -158,32 +144,27 @@ class Seconds(Kind):
     def parse(self, line: LogicalLine) -> float:
         text = only_word(line, "a time in seconds")
         match = _DECIMAL.match(text)
-        if match is None:
-            raise self._refusal(f"`{text}` is not a time in seconds")
-        sign, whole, decimals = match.groups()
-        value = round(float(f"{sign}{whole}.{decimals or 0}"), 6)
+        sign, whole, decimals = match.groups() if match else ("", "", "")
+        value = round(float(f"{sign}{whole[:MOST_DIGITS] or 0}.{decimals or 0}"), 6)
         in_range = self.low <= value <= self.high
-        junk = text[match.end() :].strip()
+        junk = text[match.end() :] if match else ""
         if junk:
-            if in_range and self.lenient and junk == "s":
-                raise self._refusal(f"`{text}` has a unit; times are in seconds", value)
-            raise self._refusal(f"`{text}` has characters after the time")
+            unit = whole and junk == "s" and self.lenient and in_range
+            raise self._refusal(f"`{text}` is not a number of seconds", value if unit else None)
         if not in_range:
-            raise self._refusal(f"{text} is outside {self.range} seconds")
+            raise self._refusal(f"`{text}` is outside {self.range} seconds")
         if decimals and len(decimals) > 6:
             raise self._refusal(f"`{text}` has more than six decimals", value)
         return value
 
     def _refusal(self, summary: str, used: float | None = None) -> BadValue:
-        taken: dict[str, Any] = {}
-        if used is not None:
-            taken = {"used": used, "notes": (f"{decimal(used)} seconds are used",)}
         return BadValue(
             summary,
             expected=f"seconds {self.range}",
             code="bad-number",
             exit_class=ExitClass.NUMBER,
-            **taken,
+            used=NOTHING if used is None else used,
+            notes=() if used is None else (f"{decimal(used)} seconds are used",),
         )
 
     def write(self, value: float) -> str:
@@ -238,6 +219,27 @@ class Flag(Kind):
 
     def write(self, value: bool) -> str:
         return ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogOnly(Kind):
+    """`kind`, whose mistakes keepalived sends to its log only, so that `-t` does not count them."""
+
+    kind: Kind
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.kind.name
+
+    def parse(self, line: LogicalLine) -> Any:
+        try:
+            return self.kind.parse(line)
+        except BadValue as bad:
+            bad.exit_class = None
+            raise
+
+    def write(self, value: Any) -> str:
+        return self.kind.write(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,15 +303,30 @@ class IpAddress(Kind):
 
 
 def read_address(text: str, word: int = 1) -> Address:
-    """An address literal, or BadValue. A zone (`%eth0`) is refused, as keepalived does."""
-    try:
-        if "%" not in text:
-            return parse_address(text)
-    except ValueError:
-        pass
-    raise BadValue(
-        f"`{text}` is not an IP address", expected="an IPv4 or IPv6 literal", word=word, code="bad-address"
-    )
+    """An address literal, or BadValue. A zone (`%eth0`) is refused; of a range or prefix
+    (`A-5`, `A/24`) the address is used; both as keepalived does, which is silent of the latter."""
+    literal = text.split("/")[0].split("-")[0]
+    address: Address | None = None
+    if "%" not in text:
+        with suppress(ValueError):
+            address = parse_address(literal)
+    if address is None:
+        raise BadValue(
+            f"`{text}` is not an IP address",
+            expected="an IPv4 or IPv6 literal",
+            word=word,
+            code="bad-address",
+        )
+    if literal != text:
+        raise BadValue(
+            f"`{text}` is one address here, not several",
+            word=word,
+            code="ignored-range",
+            exit_class=None,
+            used=address,
+            notes=(f"{literal} is used, as in keepalived",),
+        )
+    return address
 
 
 @dataclass(frozen=True, slots=True)

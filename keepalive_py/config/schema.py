@@ -33,6 +33,8 @@ What a field may say, besides its kind of value (`kinds.py`):
 - `repeated=True`: each line adds one value, the field is a tuple.
 - `again`: what a second line does: `Again.REPLACES` (silently), `Again.WARNS` (replaces, with
   keepalived's overwriting message), `Again.REFUSED` (error, the first is kept).
+- `empty`: what the keyword without a value is: `Empty.FATAL` (keepalived ends at once, rc 2: the
+  rule), `Empty.ERROR` (rc 5) or `Empty.QUIET` (only logged, rc 0); it is ignored in all three.
 - `check`: called with the value and the draft as soon as the line is read; returns the value to
   store, or raises `BadValue`. This is where order matters in keepalived.
 - `aliases` (silent), `deprecated` (what to use instead; keepalived counts it as an error, rc 5),
@@ -55,7 +57,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, ExitClass, Severity, Span
 from keepalive_py.config.lines import LogicalLine
 
 __all__ = [
@@ -63,6 +65,7 @@ __all__ = [
     "BadValue",
     "Custom",
     "Draft",
+    "Empty",
     "Keyword",
     "Kind",
     "MissingValue",
@@ -122,17 +125,10 @@ class BadValue(ValueError):
 
 
 class MissingValue(BadValue):
-    """A keyword without its value. keepalived ends at once with status 2."""
+    """A keyword without its value; how bad that is, `Keyword.empty` says."""
 
     def __init__(self, name: str, expected: str = "") -> None:
-        super().__init__(
-            f"`{name}` needs a value",
-            expected=expected,
-            word=0,
-            code="missing-parameter",
-            exit_class=ExitClass.MISSING_PARAMETER,
-            notes=("keepalived ends with status 2 here",),
-        )
+        super().__init__(f"`{name}` needs a value", expected=expected, word=0, code="missing-parameter")
 
 
 class Kind:
@@ -172,6 +168,14 @@ class Again(enum.Enum):
     REFUSED = "is refused, the first is kept"
 
 
+class Empty(enum.Enum):
+    """What keepalived makes of a keyword whose value is missing."""
+
+    FATAL = ExitClass.MISSING_PARAMETER
+    ERROR = ExitClass.GENERAL
+    QUIET = None
+
+
 Check = Callable[[Any, "Draft"], Any]
 
 
@@ -192,6 +196,7 @@ class Keyword:
     inherit: bool = False
     again: Again = Again.REPLACES
     check: Check | None = None
+    empty: Empty = Empty.FATAL
     into: str = ""
     default: Any = NOTHING
 
@@ -212,6 +217,7 @@ def keyword(
     inherit: bool = False,
     again: Again = Again.REPLACES,
     check: Check | None = None,
+    empty: Empty = Empty.FATAL,
     compare: bool = True,
 ) -> Any:
     """A dataclass field that is set by the keyword `name`."""
@@ -229,6 +235,7 @@ def keyword(
         inherit,
         again,
         check,
+        empty,
     )
     metadata = {"keyword": declared}
     if default is dataclasses.MISSING:
@@ -260,36 +267,43 @@ def keywords_of(block: type) -> Iterator[Keyword]:
 class Draft:
     """A block while it is being read.
 
-    `values` holds field name -> value; `written` the line that set each field; `head` what
+    `values` holds field name -> value; `written` where each written field was set; `head` what
     stood behind the block's own keyword; `parent` the enclosing block; `context` what its
     kind of block needs from outside.
     """
 
-    __slots__ = ("block", "context", "diagnostics", "head", "line", "parent", "refused", "values", "written")
+    __slots__ = (
+        "block",
+        "context",
+        "diagnostics",
+        "head",
+        "parent",
+        "refused",
+        "title",
+        "values",
+        "where",
+        "written",
+    )
 
     def __init__(
         self,
         block: type,
-        line: LogicalLine,
-        diagnostics: list[Diagnostic],
+        title: str,
+        where: Span | None,
+        diagnostics: Diagnostics,
         head: Any = None,
         parent: Draft | None = None,
-        context: Any = None,
     ) -> None:
         self.block = block
-        self.line = line
+        self.title = title
+        self.where = where
         self.diagnostics = diagnostics
         self.head = head
         self.parent = parent
-        self.context = context
+        self.context: Any = None
         self.values: dict[str, Any] = {}
-        self.written: dict[str, LogicalLine] = {}
+        self.written: dict[str, Span] = {}
         self.refused = False
-
-    @property
-    def title(self) -> str:
-        """The block's head line as words."""
-        return " ".join(word.text for word in self.line.words)
 
     def report(
         self,
@@ -301,19 +315,22 @@ class Draft:
         exit_class: ExitClass | None = ExitClass.GENERAL,
     ) -> None:
         """Tell the operator, at the line that set `field` (else at the block's head)."""
-        line = self.written.get(field, self.line)
-        self.diagnostics.append(
+        self.diagnostics.add(
             Diagnostic(
                 severity=severity,
                 code=code,
                 summary=summary,
-                subject=line.span,
-                context=self.line.span,
+                subject=self.written.get(field, self.where),
+                context=self.where,
                 context_title=self.title,
                 notes=notes,
                 exit_class=exit_class,
             )
         )
+
+    def warn(self, code: str, summary: str, *notes: str, field: str = "") -> None:
+        """Tell what keepalived is silent about."""
+        self.report(code, summary, *notes, field=field, severity=Severity.WARNING, exit_class=None)
 
     def refuse(self, code: str, summary: str, *notes: str, field: str = "") -> None:
         """Report an error and drop the block."""
