@@ -34,14 +34,20 @@ class ServiceKey:
 class Service:
     """Settings of a service. `persistence_timeout` in seconds, 0: not persistent.
     `netmask` groups clients for persistence: for v4 the mask as a 32-bit int (0xFFFFFFFF:
-    each client alone), for v6 a prefix length (128: each client alone)."""
+    each client alone), for v6 a prefix length (128: each client alone). The flag
+    PERSISTENT is set exactly when there is a timeout, however the service was made."""
 
     key: ServiceKey
     scheduler: str = "wlc"
-    flags: SchedulerFlag = SchedulerFlag.NONE  # PERSISTENT follows persistence_timeout
+    flags: SchedulerFlag = SchedulerFlag.NONE
     persistence_timeout: int = 0
     netmask: int = 0xFFFFFFFF
     persistence_engine: str | None = None
+
+    def __post_init__(self) -> None:
+        persistent = self.persistence_timeout > 0
+        if persistent != (SchedulerFlag.PERSISTENT in self.flags):
+            object.__setattr__(self, "flags", self.flags ^ SchedulerFlag.PERSISTENT)
 
 
 @dataclass(frozen=True, slots=True)
