@@ -1,0 +1,131 @@
+"""Sessions as values, and the questions asked of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
+from typing import NamedTuple
+
+from keepalive_py.net import Protocol
+
+
+class Session(NamedTuple):
+    """One connection. Addresses are packed bytes (4 or 16); `local` is empty for sessions
+    without a local address (NAT, DR, TUN). `timeout` in seconds until it is forgotten."""
+
+    protocol: int
+    client: bytes
+    client_port: int
+    virtual: bytes
+    virtual_port: int
+    local: bytes
+    local_port: int
+    server: bytes
+    server_port: int
+    state: str
+    timeout: int
+
+
+End = tuple[bytes, int]  # a packed address; a port, 0 for any
+
+
+def parse_end(text: str) -> End:
+    """`ADDRESS`, `ADDRESS:PORT`, `[V6]:PORT` or `:PORT` as an end to filter by. ValueError."""
+    if text.startswith(":") and text[1:].isdigit():
+        return b"", int(text[1:])
+    address, port = text, ""
+    if text.startswith("["):
+        address, closed, port = text[1:].partition("]")
+        if not closed:
+            raise ValueError(f"{text}: no `]`")
+        port = port.removeprefix(":")
+    elif text.count(":") == 1:
+        address, _, port = text.partition(":")
+    return ip_address(address).packed, int(port) if port else 0
+
+
+def show_end(address: bytes, port: int) -> str:
+    if not address:
+        return "-"
+    text = str(ip_address(address))
+    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
+
+
+class Filter(NamedTuple):
+    """What a session must be to be shown; None asks nothing of that end."""
+
+    client: End | None = None
+    virtual: End | None = None
+    local: End | None = None
+    server: End | None = None
+    protocol: int | None = None
+    state: str | None = None
+
+    def select(self, sessions: Iterable[Session]) -> list[Session]:
+        tests = self._tests()
+        return [one for one in sessions if all(test(one) for test in tests)]
+
+    def _tests(self) -> list[Callable[[Session], bool]]:
+        tests: list[Callable[[Session], bool]] = []
+        for place, end in ((1, self.client), (3, self.virtual), (5, self.local), (7, self.server)):
+            if end is not None:
+                tests.append(_matches(place, end))
+        if self.protocol is not None:
+            tests.append(lambda one, wanted=self.protocol: one.protocol == wanted)  # type: ignore[misc]
+        if self.state is not None:
+            tests.append(lambda one, wanted=self.state: one.state == wanted)  # type: ignore[misc]
+        return tests
+
+
+def _matches(place: int, end: End) -> Callable[[Session], bool]:
+    address, port = end
+
+    def test(one: Session) -> bool:
+        return (not address or one[place] == address) and (not port or one[place + 1] == port)
+
+    return test
+
+
+def _service(one: Session) -> str:
+    return f"{Protocol(one.protocol).name} {show_end(one.virtual, one.virtual_port)}"
+
+
+SORTS: dict[str, Callable[[Session], object]] = {
+    "client": lambda one: (one.client, one.client_port),
+    "virtual": lambda one: (one.protocol, one.virtual, one.virtual_port),
+    "local": lambda one: (one.local, one.local_port),
+    "server": lambda one: (one.server, one.server_port),
+    "state": lambda one: one.state,
+    "timeout": lambda one: one.timeout,
+}
+
+# What sessions are counted by: a cheap key for many sessions, and the text of one of them.
+COUNTS: dict[str, tuple[Callable[[Session], object], Callable[[Session], str]]] = {
+    "service": (lambda one: (one.protocol, one.virtual, one.virtual_port), _service),
+    "server": (lambda one: (one.server, one.server_port), lambda one: show_end(one.server, one.server_port)),
+    "local": (lambda one: one.local, lambda one: str(ip_address(one.local)) if one.local else "-"),
+    "client": (lambda one: one.client, lambda one: str(ip_address(one.client))),
+    "state": (lambda one: one.state, lambda one: one.state),
+}
+
+
+def count(sessions: Sequence[Session], by: str) -> list[tuple[str, int]]:
+    """(what, how many), most first; `by` is a key of COUNTS."""
+    key, show = COUNTS[by]
+    counted = Counter(map(key, sessions))
+    example = {key(one): one for one in reversed(sessions)}
+    return [(show(example[found]), number) for found, number in counted.most_common()]
+
+
+def as_row(one: Session) -> dict[str, object]:
+    """For JSON: the four ends, protocol, state and timeout in seconds."""
+    return {
+        "protocol": Protocol(one.protocol).name.lower(),
+        "client": show_end(one.client, one.client_port),
+        "virtual": show_end(one.virtual, one.virtual_port),
+        "local": show_end(one.local, one.local_port) if one.local else None,
+        "server": show_end(one.server, one.server_port),
+        "state": one.state,
+        "timeout": one.timeout,
+    }
