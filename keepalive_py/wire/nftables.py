@@ -27,6 +27,7 @@ from ipaddress import IPv4Address, IPv6Address
 from keepalive_py.errors import WireError
 from keepalive_py.net import Address, Endpoint, Family, Protocol, family_of
 from keepalive_py.plan.table import ServiceKey
+from keepalive_py.wire.netlink import attribute
 
 TABLE = "keepalive_py"
 SOURCE = "source"  # the chain at postrouting
@@ -130,10 +131,6 @@ def pool_addresses(elements: Iterable[Element]) -> tuple[Address, ...]:
 
 
 # --------------------------------------------------------------------- building blocks
-
-
-def attribute(kind: int, payload: bytes) -> bytes:
-    return struct.pack("=HH", 4 + len(payload), kind) + payload + bytes(-len(payload) % 4)
 
 
 def nest(kind: int, *parts: bytes) -> bytes:
