@@ -12,7 +12,7 @@ closed when the generator ends.
 
 ```python
 def smtp_check(config: SmtpCheck) -> Probe:
-    yield Connect(config.target, config.connect_timeout, config.source())
+    yield Connect(config.target, config.connect_timeout, source_of(config))
     greeting = yield Receive(512, config.connect_timeout)
     ...
     return PASSED
@@ -25,7 +25,9 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from keepalive_py.config.model import CheckConfig, Script, SslFiles
+from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
+from keepalive_py.config.kinds import Script
+from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Reason, Verdict
 from keepalive_py.net import Address, Endpoint
 
@@ -138,12 +140,29 @@ Probe = Generator[Wish, Any, Verdict]
 class Checker:
     """A registered kind of check: its block's name, its config class, its generator.
 
-    `identical` gives the key under which checks of several real servers are one probe
+    `probe(config)` is None for kinds that are driven by events (FILE_CHECK, BFD_CHECK).
+    `identical(config)` gives the key under which checks of several real servers are one probe
     (same kind, target, source and parameters); None: never shared.
-    `probe` is None for kinds that are driven by events (FILE_CHECK, BFD_CHECK).
+    `memory(config)` makes what a check has to remember from one run to the next (which url is
+    the next one); its generator is then called as `probe(config, memory)`. The engine keeps
+    one memory for all subscribers of a shared probe and forgets it with the last of them.
+    `at_most(config)` is a bound in seconds on a whole run, over the timeouts of its wishes.
+    `child`: the probe is a child process: limited apart from sockets, and the next run counts
+    from the start of the last one instead of its end (keepalived.conf(5), MISC_CHECK).
     """
 
     kind: str
     config: type[CheckConfig]
-    probe: Callable[[Any], Probe] | None
+    probe: Callable[..., Probe] | None
     identical: Callable[[Any], object] | None = None
+    memory: Callable[[Any], Any] | None = None
+    at_most: Callable[[Any], float] | None = None
+    child: bool = False
+
+
+def source_of(config: NetworkCheckConfig) -> Source:
+    """Where a network check leaves from. bind_port means nothing without bindto."""
+    if config.bindto is None and config.bind_if is None and not config.fwmark:
+        return ANYWHERE
+    port = config.bind_port if config.bindto is not None else 0
+    return Source(config.bindto, port, config.bind_if, config.fwmark)
