@@ -6,13 +6,14 @@ the parser through a registry.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.kinds import UINT32, Integer, Interface, IpAddress, Seconds, Switch
-from keepalive_py.config.schema import BadValue, Draft, Keyword, SameAs, keyword, loose
+from keepalive_py.config.schema import BadValue, Draft, Keyword, SameAs, finished, keyword, keywords_of, loose
 from keepalive_py.net import Address, Endpoint, family_of
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class CheckConfig:
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"warmup": SameAs("delay_loop")}
     LOOSE: ClassVar[tuple[Keyword, ...]] = ()
     WITHOUT: ClassVar[tuple[str, ...]] = ()
+    PORTLESS: ClassVar[bool] = False  # a network check that needs no port
 
     delay_loop: float = keyword(
         "delay_loop", INTERVAL, default=60.0, inherit=True, unit="s", doc="Time from one check to the next."
@@ -86,6 +88,12 @@ class CheckConfig:
     where: Span | None = field(default=None, compare=False)
 
     @classmethod
+    def opened(cls, draft: Draft) -> None:
+        """The block shares the context of its real server."""
+        assert draft.parent is not None
+        draft.context = draft.parent.context
+
+    @classmethod
     def finish(cls, draft: Draft) -> None:
         """The checker's own last word on its block; see `schema.py`."""
 
@@ -93,7 +101,7 @@ class CheckConfig:
         return (self.KIND,)
 
     def label(self) -> str:
-        """What log lines call this check besides its real server: the command of MISC_CHECK,
+        """What log lines call this check besides its real server: the program of MISC_CHECK,
         the instance of BFD_CHECK, the file of FILE_CHECK. Empty for all others."""
         return ""
 
@@ -152,3 +160,55 @@ class NetworkCheckConfig(CheckConfig):
             self.connect_timeout,
             self.fwmark,
         )
+
+
+def complete(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> CheckConfig | None:
+    """The check, or None when it is refused. `outer` is where inherited values are sought:
+    the real server, the virtual server, the globals."""
+    _inherit(draft, outer)
+    if issubclass(draft.block, NetworkCheckConfig) and not _aim(draft):
+        return None
+    result: CheckConfig | None = finished(draft)
+    return result
+
+
+def _inherit(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> None:
+    values = draft.values
+    later: list[tuple[str, str]] = []
+    for name, default in _inherited_fields(draft.block):
+        if name in values:
+            continue
+        value = next((around[name] for around in outer if name in around), default)
+        if isinstance(value, SameAs):
+            later.append((name, value.field))
+        else:
+            values[name] = value
+    for name, other in later:
+        values[name] = values[other]
+
+
+@cache
+def _inherited_fields(block: type) -> tuple[tuple[str, Any], ...]:
+    """Names of inherited fields, each with the type's default."""
+    defaults: dict[str, Any] = {}
+    for owner in reversed(block.__mro__):
+        defaults.update(vars(owner).get("DEFAULTS", {}))
+    return tuple(
+        (keyword.into, defaults.get(keyword.into, keyword.default))
+        for keyword in keywords_of(block)
+        if keyword.inherit
+    )
+
+
+def _aim(draft: Draft) -> bool:
+    """Sets `target`; False when the check cannot go there."""
+    values, context = draft.values, draft.context
+    address = values.get("connect_ip", context.server.address)
+    port = values.get("connect_port", context.server.port)
+    default_target = address is context.server.address and port == context.server.port
+    values["target"] = target = context.server if default_target else Endpoint(address, port)
+    if address.is_link_local and address.version == 6 and "bind_if" not in values:
+        draft.refuse("no-bind-if", f"{address} is link-local and needs bind_if", "the check is left out")
+    elif target.port == 0 and not getattr(draft.block, "PORTLESS", False):
+        draft.warn("port-zero", f"{draft.title} goes to port 0", "set connect_port, or a port of the server")
+    return not draft.refused
