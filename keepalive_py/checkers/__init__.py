@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keepalive_py.checkers import tcp
+from keepalive_py.checkers import http, misc, ssl, tcp
 from keepalive_py.checkers.wishes import Checker
 
-CHECKERS: Final = (tcp.CHECKER,)
+CHECKERS: Final = (tcp.CHECKER, http.CHECKER, ssl.CHECKER, misc.CHECKER)
 REGISTRY: Final[Mapping[str, Checker]] = {checker.kind: checker for checker in CHECKERS}

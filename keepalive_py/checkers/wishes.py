@@ -78,7 +78,7 @@ class OpenDatagram:
 @dataclass(frozen=True, slots=True)
 class StartTls:
     """TLS handshake on the open connection, without verification of the peer (as keepalived).
-    `files` is the client's own certificate. Answer: None."""
+    `files` is the client's own certificate, None the engine's. Answer: None."""
 
     timeout: float = REMAINING
     server_name: str | None = None

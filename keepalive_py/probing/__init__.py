@@ -20,6 +20,7 @@ into that loop, and nothing else: no task, future, timer or log line for each pr
 - `trouble(reason, text)`: our own trouble, the same at most once a minute. The verdict is then
   Unknown. A bug in a checker (text is its traceback) is caught here and nowhere below.
 - `resolve(script)`: who a script runs as. Whether it may run at all is decided elsewhere.
+- `engine.ssl_files`: the client certificate of SSL_GET, the top-level `SSL` block.
 
 State: a subscription belongs to the daemon, all else to the engine; one thread. Clocks are
 monotonic seconds. Wakes come in steps of 10 ms; a turn does at most 64 starts and 256 events.

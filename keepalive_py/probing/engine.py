@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import CheckConfig
+from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown, Verdict
 from keepalive_py.probing.children import Launcher, Resolver, by_account
 from keepalive_py.probing.flight import Flight, Ready
@@ -117,7 +118,10 @@ class Job:
 
 
 class Engine:
-    """See the package's docstring for the contract."""
+    """See the package's docstring for the contract.
+
+    `ssl_files` is the client certificate of TLS probes that name none: set it at will.
+    """
 
     def __init__(
         self,
@@ -136,6 +140,7 @@ class Engine:
         self.pings = Pings(self)
         self.launcher = Launcher(self, resolve)
         self.statistics = Statistics()
+        self.ssl_files: SslFiles | None = None
         self._registry = registry
         self._limits = limits or Limits()
         self._sockets = self._limits.sockets()

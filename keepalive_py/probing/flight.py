@@ -26,6 +26,7 @@ from keepalive_py.checkers.wishes import (
     Send,
     StartTls,
 )
+from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint
 from keepalive_py.probing.children import Child, Launcher
@@ -61,6 +62,7 @@ class Home(Protocol):
     clock: Callable[[], float]
     pings: Pings
     launcher: Launcher
+    ssl_files: SslFiles | None
 
     def bug(self, error: Exception) -> None:
         """A generator raised what it should not have."""
@@ -345,7 +347,7 @@ class Flight:
     # TLS.
 
     def _start_tls(self, wish: StartTls) -> Any:
-        self._tls = TlsStream(wish.server_name, wish.files, wish.clean_close)
+        self._tls = TlsStream(wish.server_name, wish.files or self._home.ssl_files, wish.clean_close)
         return self._now_or_later("end of the TLS handshake", wish.timeout, self._handshake)
 
     def _handshake(self) -> Any:
