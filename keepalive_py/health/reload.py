@@ -196,6 +196,8 @@ def _keep(
     service: ServiceState, server: ServerState, rs: RealServer, gains: _Gains, now: float
 ) -> list[Event]:
     """A server whose failing checks are not configured any more is up at once."""
+    if rs is server.rs:
+        return []
     was_alive, weight = server.alive, server.weight
     _adopt(server, rs)
     gains.kept.append((server, weight))

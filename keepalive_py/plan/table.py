@@ -64,11 +64,17 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
-    """A service with its destinations (by endpoint) and, for FULLNAT, its local addresses."""
+    """A service with its destinations (by endpoint) and, for FULLNAT, its local addresses, which
+    are sorted and without repetition however they were given: the kernel keeps no order."""
 
     service: Service
     destinations: dict[Endpoint, Destination] = field(default_factory=dict)
     local_addresses: tuple[Address, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.local_addresses) > 1:
+            distinct = sorted(set(self.local_addresses), key=lambda address: (address.version, int(address)))
+            object.__setattr__(self, "local_addresses", tuple(distinct))
 
 
 Table = dict[ServiceKey, ServiceEntry]

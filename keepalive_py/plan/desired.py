@@ -1,0 +1,174 @@
+"""The table that model and health ask for. Pure.
+
+A virtual server by address or mark is one service; a group is one per address of each of its lines
+and one per mark. Destinations are the real servers of the pool, then the sorry server.
+
+| virtual server | forwarding | destination port |
+|---|---|---|
+| address, mark | any | as in the model |
+| line of a group | NAT, FNAT | as in the model |
+| line of a group | DR, TUN | the line's (0 for a mark) |
+
+Several virtual servers may ask for the same service (one group used twice, or twins). The first
+decides its settings; a destination is there while any of them wants it, and its settings are those
+of the first that wants it with a weight above 0, or else of the first at all. So is a sorry server
+that is one of the real servers.
+
+A destination of another family than its service is left out unless it is tunnelled: the kernel
+knows no other way (ip_vs since Linux 3.18), and would refuse it at every comparison.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from ipaddress import IPv4Address
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol
+
+from keepalive_py.config.model import Config, Forwarding, GroupMember, VirtualServer
+from keepalive_py.net import Endpoint, Family, family_of
+from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey, Table
+
+HOST_NETMASK: Final = MappingProxyType({Family.INET: 0xFFFFFFFF, Family.INET6: 128})
+OWN_PORT: Final = frozenset({Forwarding.NAT, Forwarding.FNAT})
+
+# Per index of a virtual server, per endpoint of a real server: the weight to use while it is in
+# the pool, whatever its own (0 drains it).
+Overrides = Mapping[int, Mapping[Endpoint, int]]
+NO_OVERRIDES: Final[Overrides] = MappingProxyType({})
+
+
+class Pool(Protocol):
+    """Who serves for one virtual server, as health sees it. None: not in the pool."""
+
+    def weights(self) -> Sequence[int | None]:
+        """For each of its real servers, in the order of the model."""
+
+    def sorry_weight(self) -> int | None:
+        """For its sorry server."""
+
+
+class Slot(NamedTuple):
+    """A service of a virtual server; `port` replaces a DR or TUN destination's (None: does not)."""
+
+    service: Service
+    port: int | None
+
+
+def desired(
+    config: Config,
+    pools: Sequence[Pool],
+    *,
+    only: Iterable[int] | None = None,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Table:
+    """The whole table, or the part of the virtual servers `only`. `pools` are parallel to
+    `config.virtual_servers`. For a part to be complete, take `only` from `sharing`."""
+    table: Table = {}
+    for index in range(len(pools)) if only is None else only:
+        vs = config.virtual_servers[index]
+        destinations = list(_destinations(vs, pools[index], overrides.get(index, {})))
+        for slot in slots(vs, config):
+            entry = table.setdefault(slot.service.key, ServiceEntry(slot.service))
+            for destination in destinations:
+                _merge(entry, _placed(destination, slot))
+    return table
+
+
+def sharing(config: Config) -> tuple[tuple[int, ...], ...]:
+    """For each virtual server the indexes of all (itself too) that ask for one of its services."""
+    keys = [[slot.service.key for slot in slots(vs, config)] for vs in config.virtual_servers]
+    users: dict[ServiceKey, list[int]] = {}
+    for index, wanted in enumerate(keys):
+        for key in wanted:
+            users.setdefault(key, []).append(index)
+    return tuple(tuple(sorted({user for key in wanted for user in users[key]})) for wanted in keys)
+
+
+def slots(vs: VirtualServer, config: Config) -> Iterator[Slot]:
+    """The services of one virtual server, in kernel order: addresses in file order, then marks."""
+    if vs.endpoint is not None:
+        yield Slot(_by_address(vs, vs.endpoint), None)
+    elif vs.fwmark is not None:
+        yield Slot(_by_mark(vs, vs.fwmark, vs.family), None)
+    elif vs.group is not None:
+        yield from _group_slots(vs, config.groups[vs.group].members)
+
+
+def _group_slots(vs: VirtualServer, members: Sequence[GroupMember]) -> Iterator[Slot]:
+    for member in members:
+        if member.addresses is not None:
+            for address in member.addresses.addresses():
+                yield Slot(_by_address(vs, Endpoint(address, member.port)), member.port)
+    for member in members:
+        if member.addresses is None:
+            yield Slot(_by_mark(vs, member.fwmark, member.family or vs.family), 0)
+
+
+def _by_address(vs: VirtualServer, endpoint: Endpoint) -> Service:
+    return _service(vs, ServiceKey(endpoint.family, vs.protocol, endpoint))
+
+
+def _by_mark(vs: VirtualServer, mark: int, family: Family) -> Service:
+    return _service(vs, ServiceKey(family, fwmark=mark))
+
+
+def _service(vs: VirtualServer, key: ServiceKey) -> Service:
+    return Service(
+        key=key,
+        scheduler=vs.scheduler,
+        flags=vs.scheduler_flags,
+        persistence_timeout=vs.persistence_timeout,
+        netmask=_netmask(vs, key.family),
+        persistence_engine=vs.persistence_engine if vs.persistence_timeout else None,
+    )
+
+
+def _netmask(vs: VirtualServer, family: Family) -> int:
+    """The granularity, if it is one of this family: a mask for v4, a prefix length for v6."""
+    mask = vs.persistence_netmask
+    if isinstance(mask, IPv4Address):
+        return int(mask) if family is Family.INET else HOST_NETMASK[family]
+    return mask if mask is not None and family is Family.INET6 else HOST_NETMASK[family]
+
+
+def _destinations(vs: VirtualServer, pool: Pool, override: Mapping[Endpoint, int]) -> Iterator[Destination]:
+    """The pool's real servers and sorry server, with their ports as in the model."""
+    for rs, weight in zip(vs.real_servers, pool.weights(), strict=True):
+        if weight is not None:
+            yield Destination(
+                endpoint=rs.endpoint,
+                forwarding=rs.forwarding,
+                weight=override.get(rs.endpoint, weight) if override else weight,
+                u_threshold=rs.uthreshold,
+                l_threshold=rs.lthreshold,
+                tunnel=rs.tunnel,
+            )
+    sorry, weight = vs.sorry_server, pool.sorry_weight()
+    if sorry is not None and weight is not None:
+        yield Destination(sorry.endpoint, sorry.forwarding, weight, tunnel=sorry.tunnel)
+
+
+def _placed(destination: Destination, slot: Slot) -> Destination | None:
+    """The destination as that service has it; None: the kernel cannot."""
+    endpoint, forwarding = destination.endpoint, destination.forwarding
+    if forwarding is not Forwarding.TUN and family_of(endpoint.address) is not slot.service.key.family:
+        return None
+    if slot.port is None or forwarding in OWN_PORT or slot.port == endpoint.port:
+        return destination
+    return Destination(
+        endpoint=Endpoint(endpoint.address, slot.port),
+        forwarding=forwarding,
+        weight=destination.weight,
+        u_threshold=destination.u_threshold,
+        l_threshold=destination.l_threshold,
+        tunnel=destination.tunnel,
+    )
+
+
+def _merge(entry: ServiceEntry, destination: Destination | None) -> None:
+    if destination is None:
+        return
+    present = entry.destinations.setdefault(destination.endpoint, destination)
+    if present.weight == 0 and destination.weight > 0:
+        entry.destinations[destination.endpoint] = destination

@@ -1,0 +1,81 @@
+"""From the table as it is to the table as it should be, in a safe order. Pure.
+
+Service by service: the service itself, its local addresses, new destinations, changed ones that
+will be usable, changed ones that will not (weight 0), and then what leaves. Services that leave
+altogether come last, and need no deletes of their own destinations: the kernel drops these with
+the service.
+
+So between a table with a usable server (weight > 0) in a pool and another such table, the pool is
+never without one: nothing that serves is taken away before all that shall serve is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+
+from keepalive_py.net import Endpoint
+from keepalive_py.plan.steps import (
+    AddDestination,
+    AddLocalAddress,
+    AddService,
+    DeleteDestination,
+    DeleteLocalAddress,
+    DeleteService,
+    EditDestination,
+    EditService,
+    Step,
+)
+from keepalive_py.plan.table import Destination, ServiceEntry, ServiceKey, Table
+
+
+def diff(want: Table, have: Table, *, owned: AbstractSet[ServiceKey] | None = None) -> list[Step]:
+    """The steps from `have` to `want`. Services that only `have` knows are deleted if they are
+    in `owned` (None: all of them), in the order of `have`; others are left alone."""
+    steps: list[Step] = []
+    for key, entry in want.items():
+        present = have.get(key)
+        if present is None:
+            steps += _new(entry)
+        elif present is not entry:
+            steps += _changed(present, entry)
+    steps += [DeleteService(key) for key in have if key not in want and (owned is None or key in owned)]
+    return steps
+
+
+def _new(entry: ServiceEntry) -> list[Step]:
+    key = entry.service.key
+    return [
+        AddService(entry.service),
+        *(AddLocalAddress(key, address) for address in entry.local_addresses),
+        *(AddDestination(key, destination) for destination in entry.destinations.values()),
+    ]
+
+
+def _changed(have: ServiceEntry, want: ServiceEntry) -> list[Step]:
+    key = want.service.key
+    steps: list[Step] = []
+    if have.service != want.service:
+        steps.append(EditService(want.service))
+    before, after = have.local_addresses, want.local_addresses
+    steps += [AddLocalAddress(key, address) for address in after if address not in before]
+    if have.destinations is not want.destinations:
+        steps += _destinations(key, have.destinations, want.destinations)
+    steps += [DeleteLocalAddress(key, address) for address in before if address not in after]
+    return steps
+
+
+def _destinations(
+    key: ServiceKey, have: dict[Endpoint, Destination], want: dict[Endpoint, Destination]
+) -> list[Step]:
+    adds: list[Step] = []
+    usable: list[Step] = []
+    idle: list[Step] = []
+    for endpoint, destination in want.items():
+        present = have.get(endpoint)
+        if present is None:
+            adds.append(AddDestination(key, destination))
+        elif present is not destination and present != destination:
+            edits = usable if destination.weight else idle
+            edits.append(EditDestination(key, destination))
+    deletes = [DeleteDestination(key, endpoint) for endpoint in have if endpoint not in want]
+    return [*adds, *usable, *idle, *deletes]
