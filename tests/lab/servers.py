@@ -71,7 +71,7 @@ class Server:
         self.delay = 0.0
         self._tls = tls
         self._listener: asyncio.Server | None = None
-        self._plugs: list[socket.socket] = []
+        self._sockets: list[socket.socket] = []
         self._open: set[asyncio.StreamWriter] = set()
 
     def be(self, behaviour: str, delay: float = 0.0) -> None:
@@ -89,9 +89,9 @@ class Server:
             await self._listen()
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(
-            self._serve, sock=self._socket(), backlog=1024, ssl=self._tls
-        )
+        listener = self._socket()
+        self._sockets = [listener]
+        self._listener = await asyncio.start_server(self._serve, sock=listener, backlog=1024, ssl=self._tls)
 
     def _socket(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
@@ -103,21 +103,28 @@ class Server:
         return listener
 
     def _stop_listening(self) -> None:
+        for one in self._sockets:
+            # A child that is just being forked may hold a copy: close() alone is not enough.
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
         if self._listener:
             self._listener.close()
             self._listener = None
-        for plug in self._plugs:
-            plug.close()
-        self._plugs = []
+        for one in self._sockets:
+            one.close()
+        self._sockets = []
         for writer in self._open:
             writer.transport.abort()
 
     def _plug(self) -> None:
-        """A backlog of one that is full and never accepted from."""
+        """A backlog that is full and never accepted from."""
         listener = self._socket()
         listener.listen(0)
-        filler = socket.create_connection((self.address, self.port))
-        self._plugs = [listener, filler]
+        fillers = [socket.socket(listener.family, socket.SOCK_STREAM) for _ in range(2)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex((self.address, self.port))
+        self._sockets = [listener, *fillers]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.hits += 1
