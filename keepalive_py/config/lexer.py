@@ -27,8 +27,9 @@ __all__ = [
 
 BLANKS = " \t\r\n\v\f"
 
-# A line without any of these needs no more than cutting at braces and blanks.
-PLAIN = re.compile(r"""[^#!"$~@\\\0]*""")
+# How far a line needs no more than cutting at braces and blanks. A comment may follow.
+# A longer line takes the slow way, where its length is judged.
+PLAIN = re.compile(r"""(?![ \t\r\v\f]*include)[^#!"$~@\\\0]{0,250}""")
 _PLAIN_TOKEN = re.compile(r"[{}]|[^ \t\r\n\v\f{}]+")
 _WORD = re.compile(r"""[ \t\r\n\v\f]+|"([^"]*)"|([^ \t\r\n\v\f"]+)|(")""")
 _BEFORE_BRACE = re.compile(r"""(?:[^"{}]|"[^"]*(?:"|$))*""")
@@ -61,6 +62,9 @@ class Text:
 
     def cut(self, start: int, end: int | None = None) -> Text:
         return Text(self.text[start:end], self.starts[start:end], self.ends[start:end])
+
+    def joined(self, other: Text) -> Text:
+        return Text(self.text + other.text, [*self.starts, *other.starts], [*self.ends, *other.ends])
 
     def without(self, index: int) -> Text:
         """The text less one character."""
@@ -97,28 +101,29 @@ class Place:
         return self.span(text.starts[start], text.ends[max(start, end - 1)])
 
 
-def uncomment(text: Text) -> Text:
-    r"""Cuts a comment and resolves `\#` and `\!`; strips blanks.
+def uncomment(text: Text) -> tuple[Text, Text | None]:
+    r"""The text without comment and outer blanks, `\#` and `\!` resolved; and what follows a
+    double quote that nothing closes.
 
     Double quotes protect, single quotes do not. A backslash before any other character
     hides that character from the quote state.
     """
-    quoted = False
+    opened: int | None = None
     index = 0
     while mark := _COMMENT_MARKS.search(text.text, index):
         index = mark.start()
         if mark.group() == '"':
-            quoted = not quoted
+            opened = index if opened is None else None
         elif mark.group() == "\\":
             following = text.text[index + 1 : index + 2]
-            if following in {"#", "!"} and not quoted:
-                text = text.without(index)
-            elif following:
+            if following not in {"#", "!"}:
                 index += 1
-        elif not quoted:
-            return text.cut(0, index).strip()
+            elif opened is None:
+                text = text.without(index)
+        elif opened is None:
+            return text.cut(0, index).strip(), None
         index += 1
-    return text.strip()
+    return text.strip(), None if opened is None else text.cut(opened)
 
 
 def split_brace(text: Text) -> tuple[Text, Text, Text]:
@@ -128,14 +133,14 @@ def split_brace(text: Text) -> tuple[Text, Text, Text]:
     return text.cut(0, end).strip(), text.cut(end, end + 1), text.cut(end + 1).strip()
 
 
-def logical_line(text: Text, place: Place) -> tuple[LogicalLine | None, Span | None]:
-    """The words of one logical line, and where a quote begins that nothing closes."""
+def logical_line(text: Text, place: Place) -> tuple[LogicalLine | None, Text | None]:
+    """The words of one logical line, and what follows a quote that nothing closes."""
     words: list[Word] = []
     unclosed = None
     for match in _WORD.finditer(text.text):
         quoted, bare, quote = match.groups()
         if quote:
-            unclosed = place.part(text, match.start(), len(text))
+            unclosed = text.cut(match.start())
             break
         if quoted is not None or bare:
             words.append(Word(bare or quoted or "", place.part(text, *match.span())))

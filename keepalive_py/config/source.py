@@ -45,6 +45,8 @@ def directory_of(path: str) -> str:
 def join(directory: str, path: str) -> str:
     if path.startswith("/") or not directory:
         return path
+    if not path:
+        return directory
     return f"{directory.rstrip('/')}/{path}"
 
 
