@@ -5,8 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keepalive_py.checkers import http, misc, ssl, tcp
+from keepalive_py.checkers import bfd, dns, file, http, misc, ping, smtp, ssl, tcp, udp
 from keepalive_py.checkers.wishes import Checker
 
-CHECKERS: Final = (tcp.CHECKER, http.CHECKER, ssl.CHECKER, misc.CHECKER)
+CHECKERS: Final = (
+    tcp.CHECKER,
+    http.CHECKER,
+    ssl.CHECKER,
+    misc.CHECKER,
+    smtp.CHECKER,
+    dns.CHECKER,
+    udp.CHECKER,
+    ping.CHECKER,
+    file.CHECKER,
+    bfd.CHECKER,
+)
 REGISTRY: Final[Mapping[str, Checker]] = {checker.kind: checker for checker in CHECKERS}
