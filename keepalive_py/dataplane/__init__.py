@@ -1,0 +1,69 @@
+"""Where services and real servers are put to work.
+
+`port` is the interface: read the whole table, apply steps, count, flush. Behind it:
+
+- `ipvs`: the kernel's, over generic netlink. `netlink` is its socket, `wire.ipvs` its words;
+- `memory`: one in this process. It refuses what the kernel refuses, so it serves for
+  embedding, for `--dry-run`, and as a mock in anybody's tests.
+
+`settle` says what a refusal means for what was wanted (an add of what is there is an
+edit), `hints` what an operator can do about it; every dataplane uses both, and one
+contract suite (tests/contract) runs on all of them. `features` finds out what this host
+can do, `namespace` does things in another network namespace, `modules` loads kernel
+modules.
+
+The daemon calls; it owns when. The kernel owns the table: nothing here remembers what was
+sent, and every decision starts from what was read back. Reading promises: every service
+once, in any order; the destinations of each in the order in which they were added.
+
+A dataplane never logs. It returns refusals, or raises FeatureMissing (this host lacks it)
+or KernelRefused (it is there, and said no).
+
+Standards: linux/ip_vs.h, linux/netlink.h, linux/genetlink.h.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from keepalive_py.dataplane.ipvs import IPVS_FEATURES, IpvsDataplane
+from keepalive_py.dataplane.memory import MemoryDataplane
+from keepalive_py.dataplane.port import Dataplane
+from keepalive_py.errors import ConfigError, FeatureMissing
+
+AUTO = "auto"
+NAMES = (AUTO, "ipvs", "memory")
+
+Factory = Callable[[str | None], Dataplane]  # the network namespace, None: ours
+
+FACTORIES: Mapping[str, Factory] = {
+    "ipvs": lambda namespace: IpvsDataplane(namespace=namespace),
+    "memory": lambda namespace: MemoryDataplane(),
+}
+
+
+async def choose(name: str, *, namespace: str | None = None, warn: Callable[[str], None]) -> Dataplane:
+    """The dataplane called `name`, open.
+
+    `auto` is the kernel's IPVS; where the kernel has none, it is `memory`, and `warn` is told
+    that nothing will be balanced. That we may not use the IPVS that is there is an error.
+    Raises FeatureMissing, KernelRefused; ConfigError for a name that is none.
+    """
+    if name != AUTO:
+        return await _opened(name, namespace)
+    try:
+        return await _opened("ipvs", namespace)
+    except FeatureMissing as missing:
+        # A namespace that cannot be entered says nothing about the kernel.
+        if missing.feature not in IPVS_FEATURES:
+            raise
+        warn(f"{missing}; services are kept in memory only, NO TRAFFIC IS BALANCED")
+        return await _opened("memory", namespace)
+
+
+async def _opened(name: str, namespace: str | None) -> Dataplane:
+    if name not in FACTORIES:
+        raise ConfigError(f"there is no dataplane {name}: it is one of {', '.join(NAMES)}")
+    dataplane = FACTORIES[name](namespace)
+    await dataplane.open()
+    return dataplane

@@ -106,6 +106,10 @@ class Inexpressible(ValueError):
     """A value of ours that this flavour of kernel has no number for."""
 
 
+class OutOfRange(Inexpressible):
+    """A number that does not fit its attribute."""
+
+
 class Foreign(WireError):
     """Well-formed, but made by another program from values that keepalived does not know."""
 
@@ -149,6 +153,9 @@ _KNOWN_FLAGS = sum(SchedulerFlag)
 def encode_key(key: ServiceKey) -> bytes:
     """A service's identity: for DEL_SERVICE, GET_SERVICE, GET_DEST, ZERO, and before a destination."""
     if key.endpoint is None or key.protocol is None:
+        if not key.fwmark:
+            # The kernel would take it for the address 0.0.0.0.
+            raise OutOfRange("0 is no firewall mark")
         return _FWMARK_KEY.pack(20, SERVICE, 6, SVC_AF, key.family, 8, SVC_FWMARK, key.fwmark)
     address, port = key.endpoint.address.packed, htons(key.endpoint.port)
     return _ADDRESS_KEY.pack(
@@ -162,7 +169,7 @@ def encode_service(service: Service, flavour: Flavour = MAINLINE) -> bytes:
     try:
         parts = [encode_key(service.key)[4:], _settings(service), _name(SVC_SCHEDULER, service.scheduler)]
     except (struct.error, OverflowError) as error:
-        raise Inexpressible(f"{service.key}: {error}") from None
+        raise OutOfRange(f"{service.key}: {error}") from None
     if service.persistence_engine:
         if flavour.persistence_engine is None:
             raise Inexpressible(f"{flavour.name} kernels have no persistence engines")
@@ -248,7 +255,7 @@ def encode_destination(destination: Destination, flavour: Flavour = MAINLINE) ->
             f"{flavour.name} kernels do not forward by {destination.forwarding.value}"
         ) from None
     except (struct.error, OverflowError) as error:
-        raise Inexpressible(f"{destination.endpoint}: {error}") from None
+        raise OutOfRange(f"{destination.endpoint}: {error}") from None
     return fixed + tunnel
 
 

@@ -1,0 +1,233 @@
+"""FULLNAT on a stock kernel: IPVS NAT towards the real server, and source NAT to a local
+address by nf_tables on the way out.
+
+To its callers this is IPVS that knows FULLNAT. Services with local addresses get NAT
+destinations in the kernel and an entry in our nf_tables table; read back, the two are one
+again. The source address is in place before a destination can get traffic, and leaves
+after the last one. Services without local addresses never touch nf_tables.
+
+What the kernel needs for it is checked when the first local address comes:
+
+- `net.ipv4.vs.conntrack` = 1, so that conntrack, and with it nf_tables, sees IPVS's
+  connections; ours to set;
+- `net.ipv4.ip_forward` (and `net.ipv6.conf.all.forwarding`) = 1: makes a router of the
+  node, so it is asked for and never set.
+
+One-packet scheduling cannot work here: conntrack does not follow such datagrams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from keepalive_py.config.model import Forwarding, LvsSyncDaemon, LvsTimeouts
+from keepalive_py.dataplane.ipvs import IpvsDataplane
+from keepalive_py.dataplane.namespace import run_in
+from keepalive_py.dataplane.nftables import Contents, SourceTable
+from keepalive_py.dataplane.port import Refusal, ServiceCounters
+from keepalive_py.errors import FeatureMissing, KernelRefused
+from keepalive_py.net import Address, Family, family_of
+from keepalive_py.plan.steps import (
+    AddDestination,
+    AddLocalAddress,
+    DeleteLocalAddress,
+    DeleteService,
+    EditDestination,
+    Step,
+)
+from keepalive_py.plan.table import Destination, ServiceEntry, ServiceKey, Table
+
+SYSCTL = Path("/proc/sys")
+CONNTRACK = "net/ipv4/vs/conntrack"
+FORWARDING = {Family.INET: "net/ipv4/ip_forward", Family.INET6: "net/ipv6/conf/all/forwarding"}
+
+OTHER_FAMILY = "a local address must be of the service's family"
+
+LocalStep = AddLocalAddress | DeleteLocalAddress
+Pools = dict[ServiceKey, tuple[Address, ...]]
+
+
+class FullnatSnatDataplane:
+    """IPVS with FULLNAT. `namespace`: the network namespace (None: our own)."""
+
+    name = "ipvs"
+
+    def __init__(self, *, namespace: str | None = None) -> None:
+        self._namespace = namespace
+        self._ipvs = IpvsDataplane(namespace=namespace)
+        self._source: SourceTable | None = None
+        self._contents = Contents()
+        self._lock = asyncio.Lock()
+
+    async def open(self) -> None:
+        await self._ipvs.open()
+
+    async def close(self) -> None:
+        await self._ipvs.close()
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    # ------------------------------------------------------------ the table
+
+    async def read(self) -> Table:
+        """IPVS's table; services with an entry in ours come back as FULLNAT."""
+        async with self._lock:
+            table = await self._ipvs.read()
+            self._contents = self._read_source()
+        for key, entry in table.items():
+            addresses = self._addresses(key)
+            if addresses:
+                table[key] = _as_fullnat(entry, addresses)
+        return table
+
+    def _read_source(self) -> Contents:
+        """Ours, or nothing where there is no nf_tables: then no service is FULLNAT."""
+        try:
+            return self._opened().read()
+        except (FeatureMissing, KernelRefused, OSError):
+            return Contents()
+
+    def _opened(self) -> SourceTable:
+        if self._source is None:
+            self._source = SourceTable(self._namespace)
+        return self._source
+
+    def _addresses(self, key: ServiceKey) -> tuple[Address, ...]:
+        return self._contents.pools.get(self._contents.services.get(key, ""), ())
+
+    async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
+        """Source addresses that come, then IPVS, then source addresses that go."""
+        local = [step for step in steps if isinstance(step, LocalStep)]
+        leaving: Pools = {
+            step.key: ()
+            for step in steps
+            if isinstance(step, DeleteService) and step.key in self._contents.services
+        }
+        async with self._lock:
+            refusals = self._change_local(local)
+            refusals += await self._ipvs.apply(
+                [_plain(step) for step in steps if not isinstance(step, LocalStep)]
+            )
+            self._forget(leaving)
+        return _as_asked(refusals, steps)
+
+    def _change_local(self, steps: Sequence[LocalStep]) -> list[Refusal]:
+        foreign = [step for step in steps if family_of(step.address) is not step.key.family]
+        refusals = [Refusal(step, errno.EAFNOSUPPORT, OTHER_FAMILY) for step in foreign]
+        steps = [step for step in steps if step not in foreign] if foreign else steps
+        if not steps:
+            return refusals
+        try:
+            self._prepare(step.key.family for step in steps if isinstance(step, AddLocalAddress))
+            self._contents = self._opened().change(self._contents, self._pools_after(steps))
+        except KernelRefused as refused:
+            refusals += [Refusal(step, refused.errno, refused.hint) for step in steps]
+        except (FeatureMissing, OSError) as missing:
+            refusals += [Refusal(step, errno.EOPNOTSUPP, str(missing)) for step in steps]
+        return refusals
+
+    def _pools_after(self, steps: Iterable[LocalStep]) -> Pools:
+        pools: Pools = {}
+        for step in steps:
+            now = pools.get(step.key, self._addresses(step.key))
+            others = tuple(address for address in now if address != step.address)
+            pools[step.key] = (*others, step.address) if isinstance(step, AddLocalAddress) else others
+        return pools
+
+    def _forget(self, leaving: Pools) -> None:
+        """Entries of services that are gone. A refusal is harmless: nothing matches them any
+        more, and the next read sees what is left."""
+        if not leaving:
+            return
+        try:
+            self._contents = self._opened().change(self._contents, leaving)
+        except (KernelRefused, OSError):
+            self._contents = self._read_source()
+
+    def _prepare(self, families: Iterable[Family]) -> None:
+        """KernelRefused when the kernel is not set up for FULLNAT and we cannot or must not do it."""
+        asked = set(families)
+        if not asked:
+            return
+        if _sysctl(self._namespace, CONNTRACK) == "0":
+            _set_sysctl(self._namespace, CONNTRACK, "1")
+        for family in asked:
+            if _sysctl(self._namespace, FORWARDING[family]) == "0":
+                name = FORWARDING[family].replace("/", ".")
+                raise KernelRefused("use FULLNAT", errno.EHOSTUNREACH, f"set it by `sysctl -w {name}=1`")
+
+    async def flush(self) -> None:
+        async with self._lock:
+            await self._ipvs.flush()
+            if self._contents.services or self._contents.whole:
+                self._opened().remove()
+                self._contents = Contents()
+
+    # ------------------------------------------------------------ the rest is IPVS's
+
+    async def counters(self) -> dict[ServiceKey, ServiceCounters]:
+        return await self._ipvs.counters()
+
+    async def timeouts(self) -> LvsTimeouts:
+        return await self._ipvs.timeouts()
+
+    async def set_timeouts(self, timeouts: LvsTimeouts) -> None:
+        await self._ipvs.set_timeouts(timeouts)
+
+    async def start_sync_daemon(self, daemon: LvsSyncDaemon, *, master: bool) -> None:
+        await self._ipvs.start_sync_daemon(daemon, master=master)
+
+    async def stop_sync_daemon(self, daemon: LvsSyncDaemon, *, master: bool) -> None:
+        await self._ipvs.stop_sync_daemon(daemon, master=master)
+
+
+def _plain(step: Step) -> Step:
+    """The step as IPVS knows it: FULLNAT is NAT there."""
+    if isinstance(step, (AddDestination, EditDestination)) and step.destination.forwarding is Forwarding.FNAT:
+        return replace(step, destination=replace(step.destination, forwarding=Forwarding.NAT))
+    return step
+
+
+def _as_asked(refusals: list[Refusal], steps: Sequence[Step]) -> list[Refusal]:
+    """Refusals name the step that the caller gave, not its plain form."""
+    given = {_plain(step): step for step in steps}
+    return [replace(refusal, step=given.get(refusal.step, refusal.step)) for refusal in refusals]
+
+
+def _as_fullnat(entry: ServiceEntry, addresses: tuple[Address, ...]) -> ServiceEntry:
+    destinations = {endpoint: _fullnat(destination) for endpoint, destination in entry.destinations.items()}
+    return replace(entry, destinations=destinations, local_addresses=addresses)
+
+
+def _fullnat(destination: Destination) -> Destination:
+    if destination.forwarding is not Forwarding.NAT:
+        return destination
+    return replace(destination, forwarding=Forwarding.FNAT)
+
+
+def _sysctl(namespace: str | None, name: str) -> str:
+    """A kernel setting; empty when the kernel does not have it."""
+    path = SYSCTL / name
+
+    def read() -> str:
+        return path.read_text().strip() if path.exists() else ""
+
+    return run_in(namespace, read)
+
+
+def _set_sysctl(namespace: str | None, name: str, value: str) -> None:
+    path = SYSCTL / name
+
+    def write() -> None:
+        try:
+            path.write_text(value)
+        except OSError as error:
+            hint = f"FULLNAT needs it: set it by `sysctl -w {name.replace('/', '.')}={value}`"
+            raise KernelRefused(f"set {name}", error.errno or errno.EIO, hint) from None
+
+    run_in(namespace, write)
