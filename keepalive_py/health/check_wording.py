@@ -2,7 +2,8 @@
 
 One row of `KINDS` per kind of check. Texts are keepalived's, with the differences its kinds have:
 TCP, UDP, PING and DNS leave out the retries when the check never ran before, HTTP and MISC do
-not; DNS says nothing of a success; FILE sends no mail; only MISC names the virtual server.
+not; DNS says nothing of a success; FILE sends no mail; only MISC names the virtual server. What
+went wrong is worded by reason for HTTP, and by the check itself (`detail`) for SMTP and DNS.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from keepalive_py.config.model import NetworkCheckConfig
 from keepalive_py.health.events import (
     AttemptFailed,
     CheckEvent,
@@ -32,16 +32,6 @@ HTTP_WORDS: Final[Mapping[Reason, str]] = {
     Reason.NO_DATA: "Read, no data received from",
     Reason.TIMEOUT: "Timeout HTTP read",
     Reason.TLS: "SSL handshake/communication error connecting to",
-}
-SMTP_WORDS: Final[Mapping[Reason, str]] = {
-    Reason.TIMEOUT: "Read timeout from",
-    Reason.CLOSED: "Read failure from",
-    Reason.RESET: "Read failure from",
-}
-DNS_WORDS: Final[Mapping[Reason, str]] = {
-    Reason.TIMEOUT: "read timeout from socket",
-    Reason.REFUSED: "failed to read socket; errno 111 (Connection refused)",
-    Reason.UNREACHABLE: "connection error.",
 }
 
 
@@ -100,24 +90,14 @@ def _http_mail(event: CheckReported) -> Line:
     return "=> CHECK failed on service : HTTP/SSL request failed <="
 
 
-def _smtp_reason(event: CheckEvent, verdict: Failed) -> str:
-    target = event.check.target if isinstance(event.check, NetworkCheckConfig) else event.rs.endpoint
-    words = SMTP_WORDS.get(verdict.reason) or (
-        verdict.detail if verdict.reason is Reason.BAD_ANSWER else "Could not connect to"
-    )
-    return f"{words} server [{target.address}]:{target.port}"
-
-
 def _smtp_mail(event: CheckReported) -> Line:
     if isinstance(event.verdict, Passed):
         return "=> CHECK succeed on service <="
-    return f"=> CHECK failed on service : {_smtp_reason(event, event.verdict)} <="
+    return f"=> CHECK failed on service : {event.verdict.detail} <="
 
 
 def _dns(event: CheckFailed | AttemptFailed) -> str:
-    verdict = event.verdict
-    words = verdict.detail if verdict.reason is Reason.BAD_ANSWER else DNS_WORDS.get(verdict.reason)
-    return f"DNS_CHECK ({_rs(event)}) {words or 'connection failure.'}"
+    return f"DNS_CHECK ({_rs(event)}) {event.verdict.detail}"
 
 
 def _misc(event: CheckEvent, outcome: str) -> str:
@@ -159,6 +139,10 @@ def _words(table: Mapping[Reason, str], verdict: Failed) -> str:
     return table.get(verdict.reason, "Connection failed")
 
 
+def _file(event: CheckEvent, verb: str) -> str:
+    return f"({_rs(event)}): tracked file {event.check.label()} {verb} FAULT state"
+
+
 def _outcome(event: CheckReported, success: str) -> str:
     return success if isinstance(event.verdict, Passed) else "failed"
 
@@ -195,8 +179,8 @@ KINDS: Final[Mapping[str, CheckWording]] = {
     "SSL_GET": _http("SSL_CHECK"),
     "SMTP_CHECK": CheckWording(
         passed=lambda event: f"Remote SMTP server {_rs(event)} succeed on service.",
-        failed=lambda event: f"SMTP_CHECK {_smtp_reason(event, event.verdict)}",
-        attempt=lambda event: None if event.last else f"SMTP_CHECK {_smtp_reason(event, event.verdict)}",
+        failed=lambda event: f"SMTP_CHECK {event.verdict.detail}",
+        attempt=lambda event: None if event.last else f"SMTP_CHECK {event.verdict.detail}",
         mail=_smtp_mail,
     ),
     "DNS_CHECK": CheckWording(
@@ -218,8 +202,8 @@ KINDS: Final[Mapping[str, CheckWording]] = {
         mail=lambda event: f"=> BFD CHECK {event.check.label()} {_outcome(event, 'succeeded')} on service <=",
     ),
     "FILE_CHECK": CheckWording(
-        passed=lambda event: f"({_rs(event)}): tracked file {event.check.label()} leaving FAULT state",
-        failed=lambda event: f"({_rs(event)}): tracked file {event.check.label()} now FAULT state",
+        passed=lambda event: _file(event, "leaving") if event.recovered else None,
+        failed=lambda event: _file(event, "now"),
         attempt=_silent,
         mail=_silent,
     ),

@@ -53,7 +53,10 @@ class CheckEvent(ServerEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckPassed(CheckEvent):
+    """`recovered`: it was down; else this was its first run."""
+
     verdict: Passed
+    recovered: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

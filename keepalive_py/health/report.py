@@ -76,13 +76,12 @@ class _Consequences:
             return
         self._reweigh(verdict.weight)
         if change in (Change.CONFIRMED, Change.RECOVERED):
-            self.events.append(CheckPassed(verdict=verdict, **about))
-        if change is Change.RECOVERED:
-            self._recovered()
-        if change is Change.RECOVERED or (
-            change is Change.CONFIRMED and habits(self.checker.config).reports_first_success
-        ):
-            self._mail(verdict, Reason.RECOVERED)
+            recovered = change is Change.RECOVERED
+            self.events.append(CheckPassed(verdict=verdict, recovered=recovered, **about))
+            if recovered:
+                self._recovered()
+            if recovered or habits(self.checker.config).reports_first_success:
+                self._mail(verdict, Reason.RECOVERED)
 
     def of_failure(self, transition: Transition, verdict: Failed) -> None:
         change, about = transition.change, self._about_check(verdict.reason)
