@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keepalive_py.dataplane.namespace import run_in
-from keepalive_py.dataplane.netlink import BUFFER, SO_RCVBUFFORCE, SO_SNDBUFFORCE
+from keepalive_py.dataplane.netlink import BUFFER, PATIENCE, SO_RCVBUFFORCE, SO_SNDBUFFORCE
 from keepalive_py.errors import FeatureMissing, KernelRefused
 from keepalive_py.net import Address
 from keepalive_py.plan.table import ServiceKey
@@ -212,5 +212,5 @@ def _open() -> socket.socket:
     except OSError as error:
         raise FeatureMissing("nf_tables", NEEDS) from error
     new.bind((0, 0))
-    new.settimeout(5)
+    new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
     return new

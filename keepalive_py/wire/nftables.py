@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
 from keepalive_py.errors import WireError
-from keepalive_py.net import Address, Endpoint, Family, Protocol, family_of
+from keepalive_py.net import Address, Endpoint, Family, Protocol
 from keepalive_py.plan.table import ServiceKey
 from keepalive_py.wire.netlink import attribute
 
@@ -351,12 +351,3 @@ def decode_rule(body: bytes) -> tuple[str, str]:
         if _text(expression.get(1, b"")) == "lookup":
             looked = _text(dict(attributes(expression.get(2, b""))).get(1, b""))
     return _text(top.get(2, b"")), looked
-
-
-def pool_problem(addresses: Sequence[Address], family: Family) -> str:
-    """Why this list cannot be a pool, or an empty string."""
-    if not addresses:
-        return "no local address"
-    if any(family_of(address) is not family for address in addresses):
-        return "a local address of another family than the service"
-    return ""

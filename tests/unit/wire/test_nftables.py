@@ -111,18 +111,3 @@ def test_any_bytes_decode_or_are_refused_as_broken(raw: bytes) -> None:
     for name in nft.MAPS:
         with contextlib.suppress(WireError):
             nft.decode_key(name, raw)
-
-
-@pytest.mark.parametrize(
-    ("addresses", "family", "says"),
-    [
-        ([], Family.INET, "no local address"),
-        ([IPv6Address("fd00::1")], Family.INET, "another family"),
-        ([IPv4Address("10.0.0.1")], Family.INET, ""),
-    ],
-)
-def test_a_list_that_cannot_be_a_pool_says_why(
-    addresses: list[IPv4Address], family: Family, says: str
-) -> None:
-    assert says in nft.pool_problem(addresses, family)
-    assert bool(says) == bool(nft.pool_problem(addresses, family))
