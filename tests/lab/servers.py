@@ -157,7 +157,11 @@ class Server:
             await writer.drain()
 
     async def _http(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        request = await reader.readuntil(b"\r\n\r\n")
+        request = await reader.read(1)
+        if not request.isalpha():  # a TLS hello, say
+            writer.write(Answer(400, b"not HTTP\n").encode())
+            return
+        request += await reader.readuntil(b"\r\n\r\n")
         self.requests.append(request)
         path = request.split(b" ", 2)[1].decode(errors="replace")
         writer.write(self.answers.get(path, self.answers[""]).encode())

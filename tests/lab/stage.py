@@ -39,7 +39,9 @@ WATCHED = re.compile(
     r"|\w+_CHECK on service |ICMP CHECK on service "
     r"|(HTTP status code|MD5 digest|Regex match) success to |Remote Web server "
     r"|Misc check for \["
+    r"|(Read|Timeout|Connection|HTTP status|MD5|Regex|SSL).* server \S+\.$"
 )
+DONE = re.compile(r"(Startup|Reload) complete|.*reload refused", re.IGNORECASE)
 NOTIFY = '#!/bin/sh\necho "$*" >> {directory}/notified\n'
 CHECK = """#!/bin/sh
 echo run >> {directory}/$1.runs
@@ -48,7 +50,7 @@ read status < {directory}/$1.status
 exit "$status"
 """
 LONGEST = 15.0  # s to settle, at most
-AT_ONCE = 24  # stages side by side; they mostly wait
+AT_ONCE = 16  # stages side by side; they mostly wait
 
 
 @dataclass
@@ -145,8 +147,20 @@ class Stage:
             self.daemon.config.write_text(self.config)
         elif action == "remove config":
             self.daemon.config.unlink()
+        elif action in ("start", "reload"):
+            self._until_said(action)
         else:
-            getattr(self.daemon, {"start": "start", "reload": "reload", "stop": "stop", "kill": "kill"}[action])()
+            {"stop": self.daemon.stop, "kill": self.daemon.kill}[action]()
+
+    def _until_said(self, action: str) -> None:
+        """Start or reload; wait until the daemon has said so, or that it did not, or ended."""
+        before = len(self.daemon.lines())
+        {"start": self.daemon.start, "reload": self.daemon.reload}[action]()
+
+        def said() -> bool:
+            return self.daemon.exit_status() is not None or any(map(DONE.match, self.daemon.lines()[before:]))
+
+        eventually(said, within=60, what=f"{self.scenario.id}: {action}\n{self.daemon.tail()}", every=0.1)
 
     def _server_act(self, server: Server, verb: str, *words: str) -> None:
         if verb == "answers":
@@ -185,7 +199,7 @@ class Stage:
                 changed, state, probes = now, fresh, self._probes()
             quiet = now - changed
             if self.daemon.exit_status() is not None or quiet > 3 * self.scenario.quiet:
-                return quiet > 0.3
+                return quiet > 1.0
             if quiet > self.scenario.quiet:
                 return self._probes() - probes >= 2 * self.scenario.round
             return now - began > LONGEST
@@ -211,6 +225,7 @@ class Stage:
     def _record(self, actions: list[str]) -> Record:
         status = self.daemon.exit_status()
         notified = self.notified.read_text().splitlines() if self.notified.exists() else []
+        self._listen()
         return Record(
             actions=", ".join(actions),
             any_order="any order" in actions,

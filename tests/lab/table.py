@@ -11,7 +11,8 @@ PROTOCOLS = {"-t": "TCP", "-u": "UDP", "--sctp-service": "SCTP", "-f": "FWM"}
 
 @dataclass
 class Entry:
-    """A service: its options (`-s rr -p 360`), and those of each destination (`-m -w 1`)."""
+    """A service: its options (`-s rr -p 360`), and those of each destination (`-m -w 1`).
+    Connection thresholds, when there are any, are added as in `-x 5 -y 3`."""
 
     options: str
     destinations: dict[str, str] = field(default_factory=dict)
@@ -35,8 +36,23 @@ def parse(saved: str) -> Table:
     return table
 
 
+def add_thresholds(table: Table, listed: str) -> None:
+    """`ipvsadm -S` leaves the thresholds out; `-Ln --thresholds` has little else."""
+    entry = Entry("")
+    for line in listed.splitlines()[3:]:
+        words = line.split()
+        if words[0] == "->":
+            name, upper, lower = words[1:4]
+            if (upper, lower) != ("0", "0"):
+                entry.destinations[name] += f" -x {upper} -y {lower}"
+        else:
+            entry = table[" ".join(words[:2]) + (" -6" if "IPv6" in words[2:3] else "")]
+
+
 def read(namespace: Namespace) -> Table:
-    return parse(namespace.output(["ipvsadm", "-Sn"]))
+    table = parse(namespace.output(["ipvsadm", "-Sn"]))
+    add_thresholds(table, namespace.output(["ipvsadm", "-Ln", "--thresholds"]))
+    return table
 
 
 def weights(namespace: Namespace) -> dict[str, dict[str, int]]:
