@@ -292,8 +292,8 @@ class LineReader:
         line = line.rstrip("\r")
         if not self._acceptable(line, file):
             return None
-        file.continued = line.rstrip(BLANKS).endswith("\\")
         text, unclosed = uncomment(Text.of_line(line))
+        file.continued = text.text.endswith("\\") or line.rstrip(BLANKS).endswith("\\")
         if unclosed is not None:
             self._tell_quote(unclosed, file.place)
         return text if text.text else None
@@ -345,7 +345,7 @@ class LineReader:
         """The line ready to be cut at its first brace. None when nothing is left of it or
         when what stands for it is now on the stack."""
         conditional = self._condition(text)
-        if conditional is None or self._defines(conditional):
+        if conditional is None:
             return None
         expanded = self._expanded(conditional, place)
         if expanded is None:
@@ -403,23 +403,24 @@ class LineReader:
         return lines
 
     def _expanded(self, text: Text, place: Place) -> Text | None:
-        """The text with its references resolved; None when lines on the stack stand for it."""
+        """The text with its references resolved. None when it was a definition, or when
+        lines on the stack stand for it."""
         while True:
             if is_sequence(text.text):
                 self._start_sequence(text, place)
                 return None
+            if self._defines(text):
+                return None
             if "$" not in text.text:
                 return text
             expansion = self._definitions.expand(text, self._file.directory)
-            self._tell_troubles(expansion, place)
-            if not expansion.changed:
-                return text
             if expansion.use is not None:
                 self._start_body(expansion.text, expansion.use, place)
                 return None
+            if not expansion.changed or not expansion.text.text:
+                self._tell_troubles(expansion, place)
+                return expansion.text
             text = self._uncommented_again(expansion.text, place)
-            if not is_sequence(text.text):
-                return text
 
     def _uncommented_again(self, text: Text, place: Place) -> Text:
         again, unclosed = uncomment(text)
