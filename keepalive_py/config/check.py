@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.kinds import UINT32, Integer, Interface, IpAddress, Seconds, Switch
-from keepalive_py.config.schema import BadValue, Draft, Keyword, SameAs, finished, keyword, keywords_of, loose
+from keepalive_py.config.schema import (
+    NOTHING,
+    BadValue,
+    Draft,
+    Keyword,
+    SameAs,
+    field_names,
+    finished,
+    keyword,
+    keywords_of,
+    loose,
+)
 from keepalive_py.net import Address, Endpoint, family_of
 
 if TYPE_CHECKING:
@@ -175,28 +186,33 @@ def complete(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> CheckConfig | 
 def _inherit(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> None:
     values = draft.values
     later: list[tuple[str, str]] = []
-    for name, default in _inherited_fields(draft.block):
+    for name, inherits, value in _defaults(draft.block):
         if name in values:
             continue
-        value = next((around[name] for around in outer if name in around), default)
+        if inherits:
+            for around in outer:
+                if name in around:
+                    value = around[name]
+                    break
         if isinstance(value, SameAs):
             later.append((name, value.field))
-        else:
+        elif value is not NOTHING:
             values[name] = value
     for name, other in later:
         values[name] = values[other]
 
 
 @cache
-def _inherited_fields(block: type) -> tuple[tuple[str, Any], ...]:
-    """Names of inherited fields, each with the type's default."""
-    defaults: dict[str, Any] = {}
+def _defaults(block: type) -> tuple[tuple[str, bool, Any], ...]:
+    """Of each field: its name, whether it inherits, and the type's default."""
+    own: dict[str, Any] = {}
     for owner in reversed(block.__mro__):
-        defaults.update(vars(owner).get("DEFAULTS", {}))
+        own.update(vars(owner).get("DEFAULTS", {}))
+    fields = field_names(block)
     return tuple(
-        (keyword.into, defaults.get(keyword.into, keyword.default))
+        (keyword.into, keyword.inherit, own.get(keyword.into, keyword.default))
         for keyword in keywords_of(block)
-        if keyword.inherit
+        if keyword.into in fields
     )
 
 

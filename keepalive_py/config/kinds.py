@@ -9,12 +9,14 @@ keepalived reads numbers as unsigned decimals: no 0x, no exponent (keepalived.co
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from keepalive_py.config.diagnostics import ExitClass, Span
 from keepalive_py.config.lines import LogicalLine
+from keepalive_py.config.quoting import argv, regex_words, shell_words
 from keepalive_py.config.schema import NOTHING, BadValue, Kind, MissingValue
 from keepalive_py.net import Address, parse_address
 
@@ -29,6 +31,7 @@ __all__ = [
     "Integer",
     "Interface",
     "IpAddress",
+    "Lines",
     "LogOnly",
     "Names",
     "Ranges",
@@ -48,6 +51,7 @@ UINT32: Final = 0xFFFF_FFFF
 INTERFACE_NAME_LIMIT: Final = 15  # IFNAMSIZ of linux/if.h, less the NUL
 
 Ranges = tuple[tuple[int, int], ...]
+Report = Callable[[str, str], None]  # code and summary of an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,13 +248,16 @@ class LogOnly(Kind):
 
 @dataclass(frozen=True, slots=True)
 class Word(Kind):
-    """One word. `limit`: longer is cut, with an error."""
+    """One word. `limit`: longer is cut, with an error; `alone`: nothing may follow."""
 
     limit: int = 0
+    alone: bool = False
     name: str = "word"
 
     def parse(self, line: LogicalLine) -> str:
         text = only_word(line, "a word")
+        if self.alone and len(line.words) > 2:
+            raise BadValue(f"{line.keyword} takes one word", word=2, code="extra-words")
         if self.limit and len(text) > self.limit:
             cut = text[: self.limit]
             raise BadValue(
@@ -302,31 +309,33 @@ class IpAddress(Kind):
         return read_address(only_word(line, "an IP address"))
 
 
+def literal_address(text: str, word: int = 1) -> Address:
+    """An address literal without a zone (`%eth0`), or BadValue."""
+    with suppress(ValueError):
+        if "%" not in text:
+            return parse_address(text)
+    raise BadValue(
+        f"`{text}` is not an IP address",
+        expected="an IPv4 or IPv6 literal",
+        word=word,
+        code="bad-address",
+    )
+
+
 def read_address(text: str, word: int = 1) -> Address:
-    """An address literal, or BadValue. A zone (`%eth0`) is refused; of a range or prefix
-    (`A-5`, `A/24`) the address is used; both as keepalived does, which is silent of the latter."""
+    """An address, or BadValue. Of a range or a prefix (`A-5`, `A/24`) the address is used;
+    keepalived does so without a word."""
     literal = text.split("/")[0].split("-")[0]
-    address: Address | None = None
-    if "%" not in text:
-        with suppress(ValueError):
-            address = parse_address(literal)
-    if address is None:
-        raise BadValue(
-            f"`{text}` is not an IP address",
-            expected="an IPv4 or IPv6 literal",
-            word=word,
-            code="bad-address",
-        )
-    if literal != text:
-        raise BadValue(
-            f"`{text}` is one address here, not several",
-            word=word,
-            code="ignored-range",
-            exit_class=None,
-            used=address,
-            notes=(f"{literal} is used, as in keepalived",),
-        )
-    return address
+    if literal == text:
+        return literal_address(text, word)
+    raise BadValue(
+        f"`{text}` is one address here, not several",
+        word=word,
+        code="ignored-range",
+        exit_class=None,
+        used=literal_address(literal, word),
+        notes=(f"{literal} is used, as in keepalived",),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -498,8 +507,31 @@ class ScriptLine(Kind):
     name: str = "command [user [group]]"
 
     def parse(self, line: LogicalLine) -> Script:
-        command = only_word(line, "a command")
-        return Script(tuple(command.split()), command, where=line.span)
+        only_word(line, "a command")
+        words = shell_words(line.raw)
+        command = words[1] if len(words) > 1 else ""
+        arguments = argv(command)
+        if not arguments:
+            raise BadValue("the command is empty", code="empty-command", exit_class=None)
+        account = (words[2:4] if self.account else []) + ["", ""]
+        return Script(arguments, command, account[0] or None, account[1] or None, line.span)
+
+    def write(self, value: Script) -> str:
+        words = [value.command, value.user, value.group] if self.account else [value.command]
+        return " ".join(shell_quoted(word) for word in words if word is not None)
+
+
+def shell_quoted(text: str) -> str:
+    """`text` so that the first pass of the shell-like reader gives it back.
+
+    That pass keeps backslashes and lets them protect a quote, so a command can hold at
+    most one kind of bare quote; the lexer's own double quotes come first.
+    """
+    if _BARE.fullmatch(text) and "'" not in text:
+        return text
+    if "'" not in text and not re.search(r'["{}#!]', text):
+        return f"'{text}'"
+    return f'"{text}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,15 +541,49 @@ class RegexLine(Kind):
     name: str = "pattern"
 
     def parse(self, line: LogicalLine) -> str:
-        return only_word(line, "a pattern")
+        words = regex_words(line.raw)
+        if len(words) < 2:
+            raise MissingValue(line.keyword, "a pattern")
+        if len(words) > 2:
+            raise BadValue("a pattern is one word: quote it", word=2, exit_class=None)
+        return words[1]
+
+    def write(self, value: str) -> str:
+        return '"' + "".join(_ESCAPED.get(character, character) for character in value) + '"'
+
+
+_ESCAPED: Final = {
+    "\\": "\\\\",
+    '"': "\\x22",
+    "$": "\\x24",
+    **{chr(code): f"\\x{code:02x}" for code in (*range(32), 127)},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Block(Kind):
-    """A nested block of class `block`. `head` reads the words behind its keyword. `deferred`
-    blocks reach their parent as a Draft, because what they mean depends on lines after them."""
+    """A nested block of class `block`.
+
+    `head` reads the words behind its keyword. `deferred`: it reaches its parent as a Draft,
+    because what it means depends on lines after it. `merged`: later blocks add to the first.
+    `keyed`: the parent holds a dict by the block's `name`.
+    """
 
     block: type
     head: Kind | None = None
     deferred: bool = False
+    merged: bool = False
+    keyed: bool = False
     name: str = "block"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines(Kind):
+    """A block of plain lines: `entry` reads each, `made` turns head and entries into the value
+    (None: nothing is stored). `keyed` as in Block."""
+
+    entry: Kind
+    made: Callable[[Any, list[Any], Report], Any]
+    head: Kind | None = None
+    keyed: bool = False
+    name: str = "block of lines"

@@ -32,18 +32,21 @@ What a field may say, besides its kind of value (`kinds.py`):
   `DEFAULTS` of the class -> `default`. A value of `DEFAULTS` may be `SameAs("delay_loop")`.
 - `repeated=True`: each line adds one value, the field is a tuple.
 - `again`: what a second line does: `Again.REPLACES` (silently), `Again.WARNS` (replaces, with
-  keepalived's overwriting message), `Again.REFUSED` (error, the first is kept).
+  keepalived's overwriting message), `Again.REFUSED` (error, the first is kept), `Again.KEEPS`
+  (the first is kept, keepalived is silent).
 - `empty`: what the keyword without a value is: `Empty.FATAL` (keepalived ends at once, rc 2: the
   rule), `Empty.ERROR` (rc 5) or `Empty.QUIET` (only logged, rc 0); it is ignored in all three.
 - `check`: called with the value and the draft as soon as the line is read; returns the value to
   store, or raises `BadValue`. This is where order matters in keepalived.
-- `aliases` (silent), `deprecated` (what to use instead; keepalived counts it as an error, rc 5),
-  `since` (first version that knows it; "ours" for our own).
+- `aliases` (silent), `deprecated` (what to use instead; keepalived counts it as an error, rc 5,
+  unless `quietly`), `since` (first version that knows it; "ours" for our own).
 
-`finish(draft)` runs once the whole virtual server is known and inheritance is resolved.
-`draft.values` then has every field; change it to repair, `draft.report(...)` to tell,
-`draft.refuse(...)` to drop the block. `draft.written` names the fields that were written.
-A checker finds its real server in `draft.context`: `CheckContext` of `config/check.py`.
+`finish(draft)` of a checker runs once the whole file is known and inheritance is resolved;
+that of a block inside it (`Url`) when it closes. `draft.values` has what the fields will be
+(of a checker every field, `target` too; of others what was written); change it to repair,
+`draft.report(...)` or `draft.warn(...)` to tell, `draft.refuse(...)` to drop the block.
+`draft.written` has the fields that were written. A checker finds its real server in
+`draft.context`: `CheckContext` of `config/check.py`.
 
 Frozen slotted dataclasses cannot use `super()` without arguments: write
 `NetworkCheckConfig.identity(self)`.
@@ -55,6 +58,7 @@ import dataclasses
 import enum
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, ExitClass, Severity, Span
@@ -71,6 +75,10 @@ __all__ = [
     "MissingValue",
     "NOTHING",
     "SameAs",
+    "constructed",
+    "field_names",
+    "finished",
+    "hook",
     "keyword",
     "keywords_of",
     "loose",
@@ -166,6 +174,7 @@ class Again(enum.Enum):
     REPLACES = "replaces"
     WARNS = "replaces, with a message"
     REFUSED = "is refused, the first is kept"
+    KEEPS = "is left out without a word"
 
 
 class Empty(enum.Enum):
@@ -197,6 +206,7 @@ class Keyword:
     again: Again = Again.REPLACES
     check: Check | None = None
     empty: Empty = Empty.FATAL
+    quietly: bool = False  # deprecated, but keepalived only logs it
     into: str = ""
     default: Any = NOTHING
 
@@ -206,6 +216,7 @@ def keyword(
     kind: Kind,
     *,
     default: Any = dataclasses.MISSING,
+    factory: Callable[[], Any] | None = None,
     doc: str = "",
     unit: str = "",
     aliases: tuple[str, ...] = (),
@@ -218,6 +229,7 @@ def keyword(
     again: Again = Again.REPLACES,
     check: Check | None = None,
     empty: Empty = Empty.FATAL,
+    quietly: bool = False,
     compare: bool = True,
 ) -> Any:
     """A dataclass field that is set by the keyword `name`."""
@@ -236,8 +248,11 @@ def keyword(
         again,
         check,
         empty,
+        quietly,
     )
     metadata = {"keyword": declared}
+    if factory is not None:
+        return field(default_factory=factory, metadata=metadata, compare=compare)
     if default is dataclasses.MISSING:
         return field(metadata=metadata, compare=compare)
     return field(default=default, metadata=metadata, compare=compare)
@@ -341,3 +356,34 @@ class Draft:
 def span_of(line: LogicalLine, word: int) -> Span:
     """Where word `word` of the line stands; the whole line when it is shorter."""
     return line.words[word].span if 0 <= word < len(line.words) else line.span
+
+
+def hook(draft: Draft, name: str) -> None:
+    """Calls the block class's own `opened`, `closed` or `finish`, if it has one."""
+    own = getattr(draft.block, name, None)
+    if own is not None:
+        own(draft)
+
+
+def finished(draft: Draft) -> Any:
+    """The block's value, or None when its `finish` refuses it."""
+    hook(draft, "finish")
+    return None if draft.refused else constructed(draft)
+
+
+def constructed(draft: Draft) -> Any:
+    """The dataclass from the values of its draft. Lists become tuples."""
+    names = field_names(draft.block)
+    values = {
+        name: tuple(value) if type(value) is list else value
+        for name, value in draft.values.items()
+        if name in names
+    }
+    if "where" in names:
+        values["where"] = draft.where
+    return draft.block(**values)
+
+
+@cache
+def field_names(block: type) -> frozenset[str]:
+    return frozenset(field.name for field in dataclasses.fields(block))
