@@ -2,8 +2,9 @@
 
 Steps travel in chunks: one send carries up to `CHUNK` messages, and only the last asks for
 an acknowledgement. Where the kernel refuses something that a remedy exists for (see
-`settle`), the rest of that service's steps in the chunk is repeated one by one, so the
-result is the same as if every step had been settled before the next was sent.
+`settle`), the rest of that service's steps in the chunk is repeated one by one, and chunks
+are cut so that the outcome is the same as if every step had been settled before the next
+was sent.
 
 Services come back in the order of the kernel's hash table, that is in none. Destinations
 come back in the order in which they were added: the kernel lists the latest first.
@@ -14,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from keepalive_py.config.model import LvsSyncDaemon, LvsTimeouts
@@ -111,8 +112,8 @@ class IpvsDataplane:
     async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
         refusals: list[Refusal] = []
         async with self._lock:
-            for start in range(0, len(steps), CHUNK):
-                refusals += await self._apply_chunk(steps[start : start + CHUNK])
+            for chunk in _chunks(steps):
+                refusals += await self._apply_chunk(chunk)
                 await asyncio.sleep(0)
         return refusals
 
@@ -308,9 +309,34 @@ _ENCODERS: Mapping[type, Callable[[Any], Request]] = {
 }
 
 
+_OF_SERVICES = {AddService, EditService, DeleteService}
+_DELETES = {DeleteService, DeleteDestination}
+
+
 def _inexpressible(error: Inexpressible) -> Outcome:
     """What the kernel would answer: a number out of range is EINVAL, all else is unknown to it."""
     return Outcome(errno.EINVAL if isinstance(error, OutOfRange) else errno.EOPNOTSUPP, "")
+
+
+def _chunks(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """At most CHUNK steps each, and within one no step on a service as a whole after that
+    service or a server of it was added or edited: only then may a remedy come late."""
+    start = 0
+    changed: set[ServiceKey] = set()
+    latest = None
+    for at, step in enumerate(steps):
+        kind = type(step)
+        if at - start == CHUNK or (kind in _OF_SERVICES and settle.service_of(step) in changed):
+            yield steps[start:at]
+            start, latest = at, None
+            changed.clear()
+        if kind not in _DELETES:
+            key = settle.service_of(step)
+            if key is not latest:
+                changed.add(key)
+                latest = key
+    if start < len(steps):
+        yield steps[start:]
 
 
 def _to_repeat(steps: Sequence[Step], outcomes: Mapping[int, Outcome]) -> list[int]:
