@@ -12,7 +12,7 @@ from typing import ClassVar, Final
 from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import TIMING, CheckConfig
 from keepalive_py.config.kinds import Word
-from keepalive_py.config.schema import Draft, keyword
+from keepalive_py.config.schema import Again, Draft, Empty, keyword
 from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 
 __all__ = ["CHECKER", "BfdCheck", "bfd_verdict"]
@@ -23,7 +23,13 @@ class BfdCheck(CheckConfig):
     KIND: ClassVar[str] = "BFD_CHECK"
     WITHOUT: ClassVar[tuple[str, ...]] = tuple(name for name in TIMING if name != "alpha")
 
-    name: str = keyword("name", Word(), doc="Name of the bfd_instance to follow.")
+    name: str = keyword(
+        "name",
+        Word(alone=True),
+        again=Again.REFUSED,
+        empty=Empty.ERROR,
+        doc="Name of the bfd_instance to follow.",
+    )
 
     @classmethod
     def finish(cls, draft: Draft) -> None:

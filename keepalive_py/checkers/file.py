@@ -20,7 +20,7 @@ from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import TIMING, CheckConfig
 from keepalive_py.config.kinds import Integer, Word
 from keepalive_py.config.lines import LogicalLine
-from keepalive_py.config.schema import BadValue, Draft, Keyword, Kind, MissingValue, keyword, loose
+from keepalive_py.config.schema import BadValue, Draft, Empty, Keyword, Kind, MissingValue, keyword, loose
 from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 
 __all__ = ["CHECKER", "FileCheck", "file_verdict", "value_of"]
@@ -62,7 +62,11 @@ class FileCheck(CheckConfig):
     WITHOUT: ClassVar[tuple[str, ...]] = TIMING
     LOOSE: ClassVar[tuple[Keyword, ...]] = (
         loose(
-            "weight", SignedWeight(), into="weight_line", doc="What the number in the file is multiplied by."
+            "weight",
+            SignedWeight(),
+            into="weight_line",
+            empty=Empty.ERROR,
+            doc="What the number in the file is multiplied by.",
         ),
     )
 

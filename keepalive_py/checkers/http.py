@@ -32,6 +32,7 @@ from keepalive_py.config.kinds import (
     Digest,
     Flag,
     Integer,
+    LogOnly,
     Names,
     Ranges,
     RegexLine,
@@ -40,7 +41,7 @@ from keepalive_py.config.kinds import (
     Text,
     Word,
 )
-from keepalive_py.config.schema import Custom, Draft, keyword, loose
+from keepalive_py.config.schema import Again, Custom, Draft, Empty, keyword, loose
 from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 from keepalive_py.net import Endpoint
 from keepalive_py.wire.http import ResponseReader, encode_get
@@ -61,12 +62,22 @@ class Url:
     """One `url` block of HTTP_GET."""
 
     path: str = keyword("path", Word(), default="", doc="Path to ask for.")
-    digest: bytes | None = keyword("digest", Digest(), default=None, doc="MD5 that the body must have.")
-    status: Ranges = keyword(
-        "status_code", StatusCodes(), default=((200, 299),), doc="Status codes that are good."
+    digest: bytes | None = keyword(
+        "digest", Digest(), default=None, again=Again.REFUSED, doc="MD5 that the body must have."
     )
-    virtualhost: str | None = keyword("virtualhost", Text(), default=None, doc="Host field of the request.")
-    regex: str | None = keyword("regex", RegexLine(), default=None, doc="Pattern to find in the body.")
+    status: Ranges = keyword(
+        "status_code",
+        StatusCodes(),
+        default=((200, 299),),
+        empty=Empty.QUIET,
+        doc="Status codes that are good.",
+    )
+    virtualhost: str | None = keyword(
+        "virtualhost", Text(), default=None, empty=Empty.ERROR, doc="Host field of the request."
+    )
+    regex: str | None = keyword(
+        "regex", RegexLine(), default=None, empty=Empty.QUIET, doc="Pattern to find in the body."
+    )
     regex_no_match: bool = keyword(
         "regex_no_match", Flag(), default=False, doc="Good is when the pattern is not found."
     )
@@ -74,10 +85,20 @@ class Url:
         "regex_options", Names(OPTIONS), default=frozenset(), doc="Options of PCRE2 for the pattern."
     )
     regex_min_offset: int = keyword(
-        "regex_min_offset", OFFSET, default=0, unit="bytes", doc="A match may begin here or later."
+        "regex_min_offset",
+        LogOnly(OFFSET),
+        default=0,
+        empty=Empty.QUIET,
+        unit="bytes",
+        doc="A match may begin here or later.",
     )
     regex_max_offset: int | None = keyword(
-        "regex_max_offset", OFFSET, default=None, unit="bytes", doc="A match may begin here or earlier."
+        "regex_max_offset",
+        LogOnly(OFFSET),
+        default=None,
+        empty=Empty.QUIET,
+        unit="bytes",
+        doc="A match may begin here or earlier.",
     )
     regex_stack: tuple[int, int] | None = keyword(
         "regex_stack",
@@ -133,12 +154,18 @@ class HttpCheckConfig(NetworkCheckConfig):
     )
 
     virtualhost: str | None = keyword(
-        "virtualhost", Text(), default=None, inherit=True, doc="Host field of the requests."
+        "virtualhost",
+        Text(),
+        default=None,
+        inherit=True,
+        empty=Empty.ERROR,
+        doc="Host field of the requests.",
     )
     http_protocol: str = keyword(
         "http_protocol",
         Choice({"1.0": "1.0", "1.0C": "1.0C", "1.0c": "1.0C", "1.1": "1.1"}),
         default="1.0",
+        empty=Empty.ERROR,
         doc="Version of HTTP; 1.0C and 1.1 ask the server to close the connection.",
     )
     enable_sni: bool = keyword("enable_sni", Switch(), default=False, doc="Send a server name in TLS.")

@@ -15,7 +15,7 @@ from typing import ClassVar, Final
 from keepalive_py.checkers.wishes import Checker, Exit, Probe, Run
 from keepalive_py.config.check import CheckConfig
 from keepalive_py.config.kinds import Account, Flag, Integer, Script, ScriptLine
-from keepalive_py.config.schema import Draft, keyword, loose
+from keepalive_py.config.schema import Draft, Empty, keyword, loose
 from keepalive_py.health.verdict import PASSED, Failed, Passed, Reason, Verdict
 
 __all__ = ["CHECKER", "MiscCheck", "judge", "misc_check"]
@@ -29,11 +29,12 @@ class MiscCheck(CheckConfig):
 
     KIND: ClassVar[str] = "MISC_CHECK"
     DEFAULTS: ClassVar = {"retry": 0}
-    LOOSE: ClassVar = (loose("user", Account(), doc="Who the command runs as."),)
+    LOOSE: ClassVar = (loose("user", Account(), empty=Empty.ERROR, doc="Who the command runs as."),)
 
     script: Script = keyword(
         "misc_path",
         ScriptLine(account=False),
+        empty=Empty.QUIET,
         default=Script((), ""),
         doc="The command, with its arguments in one quoted string.",
     )

@@ -24,7 +24,7 @@ from keepalive_py.checkers.wishes import (
 )
 from keepalive_py.config.check import TIMEOUT, CheckConfig, NetworkCheckConfig
 from keepalive_py.config.kinds import UINT32, Block, Integer, Interface, IpAddress, Word
-from keepalive_py.config.schema import keyword
+from keepalive_py.config.schema import Empty, keyword
 from keepalive_py.errors import WireError
 from keepalive_py.health.verdict import PASSED, Failed, Reason
 from keepalive_py.net import Address, Endpoint
@@ -63,7 +63,11 @@ class SmtpCheck(NetworkCheckConfig):
     KIND: ClassVar[str] = "SMTP_CHECK"
 
     helo_name: str = keyword(
-        "helo_name", Word(), default="smtpchecker.keepalived.org", doc="Name given with HELO."
+        "helo_name",
+        Word(),
+        default="smtpchecker.keepalived.org",
+        empty=Empty.ERROR,
+        doc="Name given with HELO.",
     )
     hosts: tuple[SmtpHost, ...] = keyword(
         "host",

@@ -21,7 +21,7 @@ from keepalive_py.checkers.wishes import (
 )
 from keepalive_py.config.check import NetworkCheckConfig
 from keepalive_py.config.kinds import HexBytes, HexPattern, Integer
-from keepalive_py.config.schema import Draft, keyword
+from keepalive_py.config.schema import Draft, Empty, keyword
 from keepalive_py.health.verdict import PASSED, Failed, Reason, Verdict
 from keepalive_py.wire.filler import filler
 
@@ -35,7 +35,9 @@ LONGEST: Final = 65535
 class UdpCheck(NetworkCheckConfig):
     KIND: ClassVar[str] = "UDP_CHECK"
 
-    payload: bytes = keyword("payload", HexBytes(), default=filler(32), doc="Bytes to send, in hex.")
+    payload: bytes = keyword(
+        "payload", HexBytes(), default=filler(32), empty=Empty.ERROR, doc="Bytes to send, in hex."
+    )
     require_reply: Pattern | None = keyword(
         "require_reply",
         HexPattern(),

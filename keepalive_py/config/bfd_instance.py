@@ -102,7 +102,15 @@ class BfdInstance:
             draft.refuse("no-neighbor", f"bfd_instance {draft.head} has no neighbor_ip: it is left out")
         elif source is not None and family_of(source) is not family_of(neighbor):
             draft.refuse("family", f"{source} and {neighbor} are of two families", "the instance is left out")
+        elif neighbor in _neighbors(draft):
+            draft.refuse("duplicate", f"{neighbor} already has a bfd_instance", "this one is left out")
         ttl = values.get("ttl", 255)
         if values.get("max_hops", 0) > ttl:
             draft.report("max-hops", f"max_hops is above ttl: {ttl} is used", field="max_hops")
             values["max_hops"] = ttl
+
+
+def _neighbors(draft: Draft) -> set[Address]:
+    """Those of the instances above this one."""
+    everything = draft.parent.values if draft.parent else {}
+    return {instance.neighbor for instance in everything.get("bfd_instances", {}).values()}

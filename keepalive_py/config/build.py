@@ -255,8 +255,9 @@ def scripts_of(config: Config) -> Iterator[Script]:
             yield from _present(server.notify_up, server.notify_down)
             for check in server.checks:
                 yield from check_scripts(check)
-    for block in config.kept_blocks:
-        yield from scripts_in(block)
+    if any(block.keyword == "vrrp_instance" for block in config.kept_blocks):
+        for block in config.kept_blocks:
+            yield from scripts_in(block)
 
 
 def _present(*scripts: Script | None) -> Iterator[Script]:

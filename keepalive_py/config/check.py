@@ -223,7 +223,7 @@ def _aim(draft: Draft) -> bool:
     port = values.get("connect_port", context.server.port)
     default_target = address is context.server.address and port == context.server.port
     values["target"] = target = context.server if default_target else Endpoint(address, port)
-    if address.is_link_local and address.version == 6 and "bind_if" not in values:
+    if address.is_link_local and address.version == 6 and values["bind_if"] is None:
         draft.refuse("no-bind-if", f"{address} is link-local and needs bind_if", "the check is left out")
     elif target.port == 0 and not getattr(draft.block, "PORTLESS", False):
         draft.warn("port-zero", f"{draft.title} goes to port 0", "set connect_port, or a port of the server")

@@ -422,6 +422,7 @@ class GlobalDefs:
         "snmp_socket",
         Text(alone=True),
         default=None,
+        again=Again.REFUSED,
         empty=Empty.ERROR,
         doc="Socket of the SNMP master agent.",
     )

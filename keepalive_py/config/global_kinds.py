@@ -277,7 +277,7 @@ class SyncDaemonLine(Kind):
         if option == "inst":
             index, text = next(words, (index, ""))
             if not text:
-                raise MissingValue(option, "a vrrp_instance")
+                raise MissingValue(option, "a vrrp_instance", always_fatal=True)
             return self._instance(daemon, text, index)
         if index == 2:
             return self._instance(daemon, option, index)

@@ -346,7 +346,9 @@ class Interface(Kind):
 
     def parse(self, line: LogicalLine) -> str:
         text = only_word(line, "an interface")
-        if not text or len(text) > INTERFACE_NAME_LIMIT:
+        if not text:
+            raise BadValue("an empty name is no interface", exit_class=None)
+        if len(text) > INTERFACE_NAME_LIMIT:
             raise BadValue(f"`{text}` is not an interface name", expected="1 to 15 characters")
         return text
 
@@ -453,8 +455,9 @@ _HEX_PATTERN_BYTE = re.compile(r"\s*([0-9A-FXa-fx]{2}|[0-9A-FXa-fx](?=\s|$))\s*"
 
 def _hex_words(line: LogicalLine, byte: re.Pattern[str]) -> list[str]:
     text = " ".join(word.text for word in line.words[1:])
-    found, position = [], 0
-    while position < len(text):
+    found: list[str] = []
+    position = 0
+    while position < len(text) or (len(line.words) > 1 and not found):
         match = byte.match(text, position)
         if match is None:
             raise BadValue(f"`{text}` is not hexadecimal", expected="pairs of hex digits", code="bad-hex")
@@ -507,9 +510,10 @@ class ScriptLine(Kind):
     name: str = "command [user [group]]"
 
     def parse(self, line: LogicalLine) -> Script:
-        only_word(line, "a command")
         words = shell_words(line.raw)
-        command = words[1] if len(words) > 1 else ""
+        if len(words) < 2:
+            raise MissingValue(line.keyword, "a command")
+        command = words[1]
         arguments = argv(command)
         if not arguments:
             raise BadValue("the command is empty", code="empty-command", exit_class=None)

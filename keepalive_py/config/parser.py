@@ -182,7 +182,7 @@ class Parser:
         if kind.head is not None:
             head = self._read(line, keyword, parent, kind.head)
             if head is NOTHING:
-                self._skip(parent)
+                self._skip(line, parent)
                 return
         draft = parent.values.get(keyword.into) if kind.merged else None
         if draft is None:
@@ -203,18 +203,20 @@ class Parser:
         if value is not None:
             self._store(line, keyword, value, parent)
 
-    def _skip(self, parent: Draft) -> None:
+    def _skip(self, line: LogicalLine, parent: Draft) -> None:
         """Leaves out a block whose head is no good."""
         if self._peek() != "{":
-            self._missing_brace(self._pushed_back, parent)
+            if self._pushed_back is not None:
+                draft = Draft(object, title_of(line), line.span, self.diagnostics, None, parent)
+                self._missing_brace(self._pushed_back, draft)
             return
         self._next()
         deeper = 1
         while deeper:
-            line = self._next()
-            if line is None:
+            skipped = self._next()
+            if skipped is None:
                 return
-            deeper += {"{": 1, "}": -1}.get(line.brace, 0)
+            deeper += {"{": 1, "}": -1}.get(skipped.brace, 0)
 
     def _value_block(self, line: LogicalLine, keyword: Keyword, kind: Lines, parent: Draft) -> None:
         self._remark(line, keyword, parent)
@@ -222,16 +224,23 @@ class Parser:
         if kind.head is not None:
             head = self._read(line, keyword, parent, kind.head)
             if head is NOTHING:
-                self._skip(parent)
+                self._skip(line, parent)
                 return
-        if self._peek() == "{":
-            self._next()
         draft = Draft(object, title_of(line), line.span, self.diagnostics, head, parent)
+        self._first_brace(keyword, draft)
         self._open.append(draft)
         entries = list(self._entries(kind, keyword, draft))
         value = kind.made(head, entries, partial(draft.report))
         if value is not None:
             self._store(line, keyword, value, parent)
+
+    def _first_brace(self, keyword: Keyword, draft: Draft) -> None:
+        """The `{` of a block of lines. keepalived does not miss it itself, but another of its
+        processes does; except in global_defs, which only one process reads."""
+        if self._peek() == "{":
+            self._next()
+        elif self._pushed_back is not None and draft.parent is not None and draft.parent.parent is None:
+            self._missing_brace(self._pushed_back, draft)
 
     def _entries(self, kind: Lines, keyword: Keyword, draft: Draft) -> Iterator[Any]:
         while True:
@@ -251,10 +260,7 @@ class Parser:
         text: list[str] = []
         if kind.names is not None:
             draft = Draft(object, title_of(line), line.span, self.diagnostics, None, parent)
-            if self._peek() == "{":
-                self._next()
-            elif not kind.names.free:
-                self._missing_brace(self._pushed_back, draft)
+            self._first_brace(keyword, draft)
             self._open.append(draft)
             if not self._kept_body(kind.names, draft, text):
                 return
@@ -337,7 +343,9 @@ class Parser:
     # what to say
 
     def _bad_value(self, line: LogicalLine, keyword: Keyword, draft: Draft, bad: BadValue) -> None:
-        exit_class = keyword.empty.value if isinstance(bad, MissingValue) else bad.exit_class
+        exit_class = bad.exit_class
+        if isinstance(bad, MissingValue) and not bad.always_fatal:
+            exit_class = keyword.empty.value
         notes = bad.notes
         if exit_class is ExitClass.MISSING_PARAMETER:
             notes += ("keepalived ends with status 2 at this line",)

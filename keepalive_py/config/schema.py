@@ -133,10 +133,18 @@ class BadValue(ValueError):
 
 
 class MissingValue(BadValue):
-    """A keyword without its value; how bad that is, `Keyword.empty` says."""
+    """A keyword without its value; how bad that is, `Keyword.empty` says, unless it is always
+    fatal: of an option inside a line."""
 
-    def __init__(self, name: str, expected: str = "") -> None:
-        super().__init__(f"`{name}` needs a value", expected=expected, word=0, code="missing-parameter")
+    def __init__(self, name: str, expected: str = "", *, always_fatal: bool = False) -> None:
+        super().__init__(
+            f"`{name}` needs a value",
+            expected=expected,
+            word=0,
+            code="missing-parameter",
+            exit_class=ExitClass.MISSING_PARAMETER,
+        )
+        self.always_fatal = always_fatal
 
 
 class Kind:

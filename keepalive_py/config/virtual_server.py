@@ -52,7 +52,7 @@ __all__ = ["ServiceHead", "SorryServer", "Surroundings", "VirtualServer", "compl
 
 DEFAULT_PERSISTENCE: Final = 360
 LONGEST_PERSISTENCE: Final = 2678400  # 31 days
-ENGINE_NAME_LIMIT: Final = 15  # IP_VS_PENAME_MAXLEN of linux/ip_vs.h, less the NUL
+ENGINE_NAME_LIMIT: Final = 16  # IP_VS_PENAME_MAXLEN of linux/ip_vs.h
 FWMARK: Final = Integer(1, UINT32)
 
 

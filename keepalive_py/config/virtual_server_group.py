@@ -179,5 +179,5 @@ def made_local_group(head: str, ranges: list[Any], report: Report) -> LocalAddre
     return LocalAddressGroup(head, tuple(ranges))
 
 
-GROUP_LINES: Final = Lines(MemberLine(), made_group, head=Word(), keyed=True)
-LOCAL_LINES: Final = Lines(LocalLine(), made_local_group, head=Word(), keyed=True)
+GROUP_LINES: Final = Lines(MemberLine(), made_group, head=Word(alone=True), keyed=True)
+LOCAL_LINES: Final = Lines(LocalLine(), made_local_group, head=Word(alone=True), keyed=True)
