@@ -16,7 +16,7 @@ from typing import Final
 
 __all__ = ["HEADER_LIMIT", "ResponseReader", "encode_get"]
 
-HEADER_LIMIT: Final = 4095  # headers with their end must be shorter (keepalived's buffer)
+HEADER_LIMIT: Final = 4094  # bytes of headers, their end included (keepalived's buffer)
 USER_AGENT: Final = "KeepAliveClient"
 # http_protocol of keepalived.conf(5): the version sent, and whether "Connection: close" is.
 PROTOCOLS: Final = {"1.0": ("1.0", False), "1.0C": ("1.0", True), "1.1": ("1.1", True)}
