@@ -249,28 +249,35 @@ class IpvsDataplane:
     async def sync_daemons(self) -> list[tuple[LvsSyncDaemon, bool]]:
         """The running connection-synchronisation daemons, and whether each is the master."""
         async with self._lock:
-            return await self._dump(Command.GET_DAEMON, b"", wire.decode_daemon)
+            return await self._running_daemons()
 
     async def start_sync_daemon(self, daemon: LvsSyncDaemon, *, master: bool) -> None:
         """One that runs already with these settings is left alone, with others restarted.
         Raises KernelRefused."""
-        what = f"start the {_role(master)} sync daemon on {daemon.interface}"
-        payload = wire.encode_daemon(daemon, master=master)
-        running = await self.sync_daemons()
-        if any(role is master and settle.same_daemon(daemon, other) for other, role in running):
-            return
         async with self._lock:
-            if any(role is master for _, role in running):
-                self._must(what, Command.DEL_DAEMON, payload)
-            self._must(what, Command.NEW_DAEMON, payload)
+            running = [other for other, role in await self._running_daemons() if role is master]
+            if any(settle.same_daemon(daemon, other) for other in running):
+                return
+            for other in running:
+                await self._stop_daemon(other, master)
+            what = f"start the {_role(master)} sync daemon on {daemon.interface}"
+            self._must(what, Command.NEW_DAEMON, wire.encode_daemon(daemon, master=master))
 
     async def stop_sync_daemon(self, daemon: LvsSyncDaemon, *, master: bool) -> None:
         """One that does not run needs no stop. Raises KernelRefused."""
-        payload = wire.encode_daemon(daemon, master=master)
         async with self._lock:
-            number, text = self._command(Command.DEL_DAEMON, payload)
-        if number not in (0, errno.ESRCH):
+            await self._stop_daemon(daemon, master)
+
+    async def _stop_daemon(self, daemon: LvsSyncDaemon, master: bool) -> None:
+        number, text = self._command(Command.DEL_DAEMON, wire.encode_daemon(daemon, master=master))
+        if number in (0, errno.ESRCH):
+            return
+        # A daemon that had not begun to run is stopped without an answer.
+        if any(role is master for _, role in await self._running_daemons()):
             raise KernelRefused(f"stop the {_role(master)} sync daemon", number, text)
+
+    async def _running_daemons(self) -> list[tuple[LvsSyncDaemon, bool]]:
+        return await self._dump(Command.GET_DAEMON, b"", wire.decode_daemon)
 
 
 def _role(master: bool) -> str:

@@ -29,7 +29,7 @@ SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
 BUFFER = 4 << 20
 # The kernel never puts more than 32 kB into one datagram of a dump.
 DATAGRAM = 1 << 16
-# struct timeval, 5 s. Only an answer that is lost can make us wait.
+# struct timeval, 5 s: for netlink sockets of other protocols, which block.
 PATIENCE = struct.pack("@ll", 5, 0)
 LAST_SEQUENCE = 0xFFFFFFFF
 
@@ -45,23 +45,29 @@ class Refused(Exception):
 
 
 class AnswersLost(Exception):
-    """The receive queue overflowed: what was asked has happened, its answers are gone."""
+    """What was asked has happened, its answers are gone: the receive queue overflowed, or
+    the kernel gave none, as it does for a request whose work ended in EINTR."""
 
 
 class GenericNetlink:
     """One family's socket. Calls must not interleave; none yields to the event loop."""
 
     def __init__(self, namespace: str | None = None, *, buffer: int = BUFFER) -> None:
-        """Raises OSError where there is no netlink at all, FeatureMissing for a namespace."""
+        """`buffer`: bytes for answers. Raises OSError where there is no netlink at all,
+        FeatureMissing for a namespace."""
         self._socket = run_in(namespace, _open)
         self._buffer = memoryview(bytearray(DATAGRAM))
         self._sequence = 0
         self._family = netlink.GENL_ID_CTRL
-        for force, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, force, buffer)
-            except PermissionError:
-                self._socket.setsockopt(socket.SOL_SOCKET, plain, buffer)
+        self._set_buffer(SO_RCVBUFFORCE, socket.SO_RCVBUF, buffer)
+        self._set_buffer(SO_SNDBUFFORCE, socket.SO_SNDBUF, BUFFER)
+
+    def _set_buffer(self, force: int, plain: int, size: int) -> None:
+        """Beyond the system's limit (net.core.rmem_max) where we may."""
+        try:
+            self._socket.setsockopt(socket.SOL_SOCKET, force, size)
+        except PermissionError:
+            self._socket.setsockopt(socket.SOL_SOCKET, plain, size)
 
     def close(self) -> None:
         self._socket.close()
@@ -157,7 +163,7 @@ class GenericNetlink:
         try:
             size = self._socket.recv_into(self._buffer, 0, socket.MSG_TRUNC)
         except OSError as error:
-            # EAGAIN: the patience is over. An answer cannot be late, so it is not coming.
+            # EAGAIN: an answer cannot be late, so it is not coming.
             if error.errno in (errno.ENOBUFS, errno.EAGAIN):
                 self._drain()
                 raise AnswersLost from None
@@ -198,5 +204,5 @@ def _open() -> socket.socket:
     new.bind((0, 0))
     new.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
     new.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
-    new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
+    new.setblocking(False)
     return new
