@@ -13,8 +13,9 @@ of its first line, and `file_verdict` says what that means here.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import TIMING, CheckConfig
@@ -89,6 +90,9 @@ class FileCheck(CheckConfig):
         values["weight"] = weight
         values["reverse"] = followed.reverse if reverse is None else reverse
         return None
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        yield "weight", (self.weight, self.reverse)
 
     def identity(self) -> tuple[object, ...]:
         return (self.KIND, self.track_file)

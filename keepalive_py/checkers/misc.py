@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import grp
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from keepalive_py.checkers.wishes import Checker, Exit, Probe, Run
 from keepalive_py.config.check import CheckConfig
@@ -58,6 +58,10 @@ class MiscCheck(CheckConfig):
             return
         draft.values["script"] = _with_account(draft, _through_shell(script))
         draft.values["service_delay_loop"] = draft.context.service_delay_loop
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        if self.script.user is not None:
+            yield "user", (self.script.user, self.script.group)
 
     def identity(self) -> tuple[object, ...]:
         return (self.KIND, self.dynamic, self.script.argv, self.script.user, self.script.group)

@@ -176,17 +176,17 @@ class NetworkCheckConfig(CheckConfig):
 def complete(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> CheckConfig | None:
     """The check, or None when it is refused. `outer` is where inherited values are sought:
     the real server, the virtual server, the globals."""
-    _inherit(draft, outer)
+    inherit(draft.block, draft.values, outer)
     if issubclass(draft.block, NetworkCheckConfig) and not _aim(draft):
         return None
     result: CheckConfig | None = finished(draft)
     return result
 
 
-def _inherit(draft: Draft, outer: Sequence[Mapping[str, Any]]) -> None:
-    values = draft.values
+def inherit(block: type, values: dict[str, Any], outer: Sequence[Mapping[str, Any]]) -> None:
+    """Adds to `values` what the block does not say itself."""
     later: list[tuple[str, str]] = []
-    for name, inherits, value in _defaults(draft.block):
+    for name, inherits, value in _defaults(block):
         if name in values:
             continue
         if inherits:

@@ -6,6 +6,7 @@ do nothing here.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -72,6 +73,19 @@ class Mail:
     connect_timeout: float = 30.0
     server_name: str | None = None
     server_port: int = 25
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        if self.to:
+            yield "notification_email", list(self.to)
+        if self.sender is not None:
+            yield "notification_email_from", self.sender
+        host = self.server_name if self.server is None else str(self.server.address)
+        if host is not None:
+            yield "smtp_server", (host, self.server_port)
+        if self.helo_name is not None:
+            yield "smtp_helo_name", self.helo_name
+        if self.connect_timeout != 30:
+            yield "smtp_connect_timeout", int(self.connect_timeout)
 
 
 def _words(line: LogicalLine) -> list[str]:
@@ -176,7 +190,7 @@ class GlobalDefs:
         ),
         loose(
             "notification_email",
-            Lines(Custom("addresses", _words), _recipients),
+            Lines(Custom("addresses", _words, words_of), _recipients),
             into="recipients",
             repeated=True,
             doc="Who gets mail: addresses in a block.",
@@ -436,6 +450,18 @@ class GlobalDefs:
         "snmp_rs_stats_update_interval", Seconds(0.001, 30), default=None, since=NEWER, unit="s",
         doc="Age of statistics of real servers; not set: the same.",
     )  # fmt: skip
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        if self.script_user is not None:
+            yield "script_user", (self.script_user, self.script_group)
+        yield from self.mail.loose_values()
+        for name, fifo in (("notify_fifo", self.notify_fifo), ("lvs_notify_fifo", self.lvs_notify_fifo)):
+            if fifo is not None:
+                yield name, (fifo.path, fifo.user, fifo.group)
+                if fifo.script is not None:
+                    yield f"{name}_script", fifo.script
+        if self.lvs_timeouts is not None:
+            yield "lvs_timeouts", self.lvs_timeouts
 
     @classmethod
     def finish(cls, draft: Draft) -> None:

@@ -48,6 +48,9 @@ that of a block inside it (`Url`) when it closes. `draft.values` has what the fi
 `draft.written` has the fields that were written. A checker finds its real server in
 `draft.context`: `CheckContext` of `config/check.py`.
 
+`loose_values(self)` answers (name, value) of each `LOOSE` keyword that must be written to get
+`self` again, in order; a class whose fields all have keywords of their own needs none.
+
 Frozen slotted dataclasses cannot use `super()` without arguments: write
 `NetworkCheckConfig.identity(self)`.
 """

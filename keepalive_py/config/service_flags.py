@@ -8,7 +8,7 @@ from typing import Any, Final
 from keepalive_py.config.kinds import Flag
 from keepalive_py.config.schema import BadValue, Check, Draft, Keyword, loose
 
-__all__ = ["FLAG_KEYWORDS", "SCHEDULERS", "SchedulerFlag"]
+__all__ = ["FLAG_KEYWORDS", "PLAIN_FLAGS", "SCHEDULERS", "SchedulerFlag"]
 
 SCHEDULERS: Final = (
     "rr", "wrr", "lc", "wlc", "lblc", "sh", "mh",
@@ -47,6 +47,12 @@ def flag(name: str, bit: SchedulerFlag, doc: str, scheduler: str = "") -> Keywor
     return loose(name, Flag(), check=raises(bit, scheduler), doc=doc)
 
 
+PLAIN_FLAGS: Final = {
+    "ops": SchedulerFlag.ONE_PACKET,
+    "flag-1": SchedulerFlag.SCHED1,
+    "flag-2": SchedulerFlag.SCHED2,
+    "flag-3": SchedulerFlag.SCHED3,
+}
 FLAG_KEYWORDS: Final = (
     flag("ops", SchedulerFlag.ONE_PACKET, "One-packet scheduling, of UDP only."),
     flag("flag-1", SchedulerFlag.SCHED1, "First flag of the scheduler."),

@@ -5,8 +5,9 @@ It must come before the virtual_server whose FILE_CHECK names it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.kinds import Integer, Text
@@ -103,6 +104,12 @@ class TrackFile:
     init_value: int | None = None
     init_overwrite: bool = False
     where: Span | None = field(default=None, compare=False)
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        if (self.weight, self.reverse) != (1, False):
+            yield "weight", (self.weight, self.reverse)
+        if self.init_value is not None:
+            yield "init_file", (self.init_value, self.init_overwrite)
 
     @classmethod
     def finish(cls, draft: Draft) -> None:

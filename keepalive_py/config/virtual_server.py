@@ -8,7 +8,7 @@ the rest of the file (groups, globals) waits until `complete`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Any, ClassVar, Final
@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final
 from keepalive_py.config import real_server
 from keepalive_py.config.check import INTERVAL
 from keepalive_py.config.diagnostics import Span
-from keepalive_py.config.forwarding import Forwarding, MethodKind, Tunnel, split_method
+from keepalive_py.config.forwarding import Forwarding, Method, MethodKind, Tunnel, split_method
 from keepalive_py.config.kinds import (
     UINT32,
     Block,
@@ -44,7 +44,7 @@ from keepalive_py.config.schema import (
     keyword,
     loose,
 )
-from keepalive_py.config.service_flags import FLAG_KEYWORDS, SCHEDULERS, SchedulerFlag
+from keepalive_py.config.service_flags import FLAG_KEYWORDS, PLAIN_FLAGS, SCHEDULERS, SchedulerFlag
 from keepalive_py.config.virtual_server_group import FAMILIES, LocalAddressGroup, VirtualServerGroup
 from keepalive_py.net import Endpoint, Family, Protocol
 
@@ -315,6 +315,18 @@ class VirtualServer:
         doc="A server.",
     )
     where: Span | None = field(default=None, compare=False)
+
+    def loose_values(self) -> Iterator[tuple[str, Any]]:
+        for name, bit in PLAIN_FLAGS.items():
+            if self.scheduler_flags & bit:
+                yield name, True
+        sorry = self.sorry_server
+        if sorry is not None:
+            yield "sorry_server", sorry.endpoint
+            if sorry.inhibit:
+                yield "sorry_server_inhibit", True
+            if (sorry.forwarding, sorry.tunnel) != (self.forwarding, self.tunnel):
+                yield "sorry_server_lvs_method", Method(sorry.forwarding, sorry.tunnel)
 
     @classmethod
     def opened(cls, draft: Draft) -> None:
