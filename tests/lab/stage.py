@@ -181,7 +181,9 @@ class Stage:
 
     def _probes(self) -> int:
         """How many probes were begun so far: connections out of this namespace, scripts run."""
-        names, numbers = [row.split() for row in self.namespace.proc_net("snmp").splitlines() if row[:4] == "Tcp:"]
+        names, numbers = [
+            row.split() for row in self.namespace.proc_net("snmp").splitlines() if row[:4] == "Tcp:"
+        ]
         runs = sum(path.read_text().count("run") for path in self.directory.glob("*.runs"))
         return int(numbers[names.index("ActiveOpens")]) + runs
 

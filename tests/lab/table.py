@@ -8,6 +8,8 @@ from lab.namespace import Namespace
 
 PROTOCOLS = {"-t": "TCP", "-u": "UDP", "--sctp-service": "SCTP", "-f": "FWM"}
 
+NO_LIMITS = "-x 0 -y 0"
+
 
 @dataclass
 class Entry:
@@ -36,22 +38,26 @@ def parse(saved: str) -> Table:
     return table
 
 
-def add_thresholds(table: Table, listed: str) -> None:
-    """`ipvsadm -S` leaves the thresholds out; `-Ln --thresholds` has little else."""
-    entry = Entry("")
-    for line in listed.splitlines()[3:]:
-        words = line.split()
+def thresholds(listed: str) -> dict[tuple[str, str], str]:
+    """Service and destination to `-x UPPER -y LOWER`, from `ipvsadm -Ln --thresholds`."""
+    found = {}
+    service = ""
+    for words in map(str.split, listed.splitlines()[3:]):
         if words[0] == "->":
-            name, upper, lower = words[1:4]
-            if (upper, lower) != ("0", "0"):
-                entry.destinations[name] += f" -x {upper} -y {lower}"
+            found[service, words[1]] = f"-x {words[2]} -y {words[3]}"
         else:
-            entry = table[" ".join(words[:2]) + (" -6" if "IPv6" in words[2:3] else "")]
+            service = " ".join(words[:2]) + (" -6" if "IPv6" in words[2:3] else "")
+    return found
 
 
 def read(namespace: Namespace) -> Table:
     table = parse(namespace.output(["ipvsadm", "-Sn"]))
-    add_thresholds(table, namespace.output(["ipvsadm", "-Ln", "--thresholds"]))
+    # `ipvsadm -S` leaves the thresholds out, `-Ln --thresholds` nearly everything else.
+    limits = thresholds(namespace.output(["ipvsadm", "-Ln", "--thresholds"]))
+    for service, entry in table.items():
+        for name in entry.destinations:
+            if limits.get((service, name), NO_LIMITS) != NO_LIMITS:
+                entry.destinations[name] += f" {limits[service, name]}"
     return table
 
 

@@ -38,7 +38,7 @@ class Client:
         *,
         lanes: int = 2,
         pause: float = 0.01,
-        timeout: float = 2.0,
+        timeout: float = 5.0,
     ) -> None:
         self.namespace = namespace
         self.target = (address, port)

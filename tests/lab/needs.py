@@ -1,0 +1,21 @@
+"""What a test needs of the machine, and how to say that it is lacking."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+HOW = (
+    "tests/kernel/boot runs a command in a kernel with IPVS; tests/install-debian-packages installs the rest"
+)
+
+
+def lacking(*programs: str) -> str:
+    """Why tests with a real kernel cannot run here; empty when they can."""
+    missing = [name for name in programs if not shutil.which(name)]
+    if os.geteuid() != 0:
+        missing.append("root")
+    if not Path("/proc/net/ip_vs").exists():
+        missing.append("a kernel with IPVS")
+    return f"lacking: {', '.join(missing)} ({HOW})" if missing else ""
