@@ -49,10 +49,8 @@ WAYS = [
 def virtual_server(
     address: str, servers: list[str], *, method: str = "NAT", port: int = 80, more: str = ""
 ) -> str:
-    reals = "".join(
-        f"    real_server {server} 80 {{\n        TCP_CHECK {{\n            connect_timeout 1\n        }}\n    }}\n"
-        for server in servers
-    )
+    check = "        TCP_CHECK {\n            connect_timeout 1\n        }\n"
+    reals = "".join(f"    real_server {server} 80 {{\n{check}    }}\n" for server in servers)
     return (
         f"virtual_server {address} {port} {{\n    delay_loop {DELAY_LOOP}\n    retry {RETRY}\n"
         f"    delay_before_retry {DELAY_LOOP}\n    warmup 0\n    lvs_sched rr\n    lvs_method {method}\n"
@@ -271,20 +269,19 @@ def test_a_service_that_is_not_ours_is_left_alone(
     assert table.lines(table.read(topology.node)) == foreign
 
 
+def unchecked_service(number: int, servers: int) -> str:
+    head = f"virtual_server 10.{50 + number // 250}.{number % 250}.1 80 {{\n"
+    settings = "    lvs_sched wrr\n    lvs_method NAT\n    protocol TCP\n"
+    reals = (f"    real_server 10.2.{number % 250}.{100 + one} 80 {{\n    }}\n" for one in range(servers))
+    return head + settings + "".join(reals) + "}\n"
+
+
 def test_a_thousand_services_of_ten_servers_in_one_go(
     build: Callable[..., Topology], daemon_on: Callable[..., Daemon], capsys: pytest.CaptureFixture[str]
 ) -> None:
     topology = build(servers=1)
     services, servers = 1000, 10
-    config = "".join(
-        f"virtual_server 10.{50 + number // 250}.{number % 250}.1 80 {{\n    lvs_sched wrr\n    lvs_method NAT\n"
-        "    protocol TCP\n"
-        + "".join(
-            f"    real_server 10.2.{number % 250}.{100 + one} 80 {{\n    }}\n" for one in range(servers)
-        )
-        + "}\n"
-        for number in range(services)
-    )
+    config = "".join(unchecked_service(number, servers) for number in range(services))
     began = time.monotonic()
     daemon = daemon_on(topology, config)
     wanted = (services, services * servers)

@@ -57,11 +57,11 @@ class Daemon:
         assert self.child is not None, "the daemon was not started"
         return self.child.pid
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         os.kill(self.pid, number)
 
     def reload(self) -> None:
-        self.signal(signal.SIGHUP)
+        self.send(signal.SIGHUP)
 
     def stop(self) -> int:
         """Ask it to end (TERM), wait, and return its exit status."""
@@ -72,7 +72,7 @@ class Daemon:
 
     def end(self, number: signal.Signals) -> int:
         if self.exit_status() is None:
-            self.signal(number)
+            self.send(number)
         return self.wait()
 
     def wait(self, within: float = LIMIT) -> int:

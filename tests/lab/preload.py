@@ -52,7 +52,7 @@ class Preload:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
         with theirs:
             self._child = subprocess.Popen(
-                [sys.executable, "-m", "lab.preload"], stdin=theirs, env=environment
+                [sys.executable, "-m", "lab.preload"], stdin=theirs.fileno(), env=environment
             )
 
     def start(self, argv: list[str], *, network: int, log: int) -> Forked:

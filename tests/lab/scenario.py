@@ -12,7 +12,7 @@ and takes a record. The actions:
     start | reload | stop | kill        the daemon
     SERVER serve|refuse|deaf|hang|reset|slow [SECONDS]
     SERVER answers [/PATH] STATUS [BODY]
-    SERVER raw TEXT                     the whole HTTP response, with \\r\\n escapes
+    SERVER raw TEXT                     the whole HTTP response, with escapes as in Python
     CHECK exits STATUS | CHECK hangs    what a check script does from now on
     edit OLD -> NEW                     change every OLD in the configuration
     remove config
