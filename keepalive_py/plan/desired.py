@@ -15,18 +15,20 @@ of the first that wants it with a weight above 0, or else of the first at all. S
 that is one of the real servers.
 
 A destination of another family than its service is left out unless it is tunnelled: the kernel
-knows no other way (ip_vs since Linux 3.18), and would refuse it at every comparison.
+knows no other way (ip_vs since Linux 3.18), and would refuse it at every comparison. So is a local
+address of another family than its service.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from ipaddress import IPv4Address
 from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol
 
 from keepalive_py.config.model import Config, Forwarding, GroupMember, VirtualServer
-from keepalive_py.net import Endpoint, Family, family_of
+from keepalive_py.net import Address, Endpoint, Family, family_of
 from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey, Table
 
 HOST_NETMASK: Final = MappingProxyType({Family.INET: 0xFFFFFFFF, Family.INET6: 128})
@@ -68,8 +70,9 @@ def desired(
     for index in range(len(pools)) if only is None else only:
         vs = config.virtual_servers[index]
         destinations = list(_destinations(vs, pools[index], overrides.get(index, {})))
+        local = _local_addresses(vs, config)
         for slot in slots(vs, config):
-            entry = table.setdefault(slot.service.key, ServiceEntry(slot.service))
+            entry = _entry(table, slot.service, local)
             for destination in destinations:
                 _merge(entry, _placed(destination, slot))
     return table
@@ -164,6 +167,23 @@ def _placed(destination: Destination, slot: Slot) -> Destination | None:
         l_threshold=destination.l_threshold,
         tunnel=destination.tunnel,
     )
+
+
+def _local_addresses(vs: VirtualServer, config: Config) -> list[Address]:
+    """What FULLNAT connects from: every address of its local_address_group."""
+    if vs.local_address_group is None:
+        return []
+    ranges = config.local_address_groups[vs.local_address_group].addresses
+    return [address for span in ranges for address in span.addresses()]
+
+
+def _entry(table: Table, service: Service, local: Sequence[Address]) -> ServiceEntry:
+    """The service's entry in `table`, with the local addresses of its family added."""
+    entry = table.setdefault(service.key, ServiceEntry(service))
+    fitting = tuple(address for address in local if family_of(address) is service.key.family)
+    if fitting:
+        entry = table[service.key] = replace(entry, local_addresses=(*entry.local_addresses, *fitting))
+    return entry
 
 
 def _merge(entry: ServiceEntry, destination: Destination | None) -> None:
