@@ -1,6 +1,6 @@
 """How the daemon speaks: structlog in front, any number of sinks behind.
 
-`structlog.get_logger().info(text, event_kind=…, vs=…, rs=…, reason=…)`: the text form
+`structlog.get_logger().info(text, kind=…, vs=…, rs=…, reason=…)`: the text form
 prints the text alone, in keepalived's words; the JSON form has the fields as well.
 Nothing is logged for a probe that changes nothing.
 """
@@ -28,6 +28,8 @@ class Outputs:
     def __call__(self, _logger: object, level: str, fields: Mapping[str, object]) -> str:
         rest = dict(fields)
         text = str(rest.pop("event", ""))
+        if "kind" in rest:  # structlog itself calls the text `event`
+            rest["event"] = rest.pop("kind")
         line = LogLine(time.time(), level, text, rest)
         for sink in self.sinks:
             sink.write(line)

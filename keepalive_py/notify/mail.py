@@ -57,7 +57,7 @@ class Mailer:
 
     @property
     def configured(self) -> bool:
-        return self.settings.server is not None and bool(self.settings.to)
+        return place(self.settings) is not None and bool(self.settings.to)
 
     def send(self, message: MailMessage) -> None:
         if not self.configured:
@@ -98,6 +98,13 @@ class Mailer:
         self.waiting.clear()
 
 
+def place(settings: MailSettings) -> tuple[str, int] | None:
+    """Host and port of the server. A name is looked up at each mail, in a thread of the loop."""
+    if settings.server is not None:
+        return str(settings.server.address), settings.server.port
+    return (settings.server_name, settings.server_port) if settings.server_name else None
+
+
 async def converse(settings: MailSettings, message: MailMessage) -> None:
     """One connection, one mail. The timeout of the settings is for each step. SmtpFailed."""
     try:
@@ -109,9 +116,9 @@ async def converse(settings: MailSettings, message: MailMessage) -> None:
 
 
 async def dialogue(settings: MailSettings, message: MailMessage) -> None:
-    server, patience = settings.server, settings.connect_timeout
-    assert server is not None
-    connecting = asyncio.open_connection(str(server.address), server.port, limit=LINE_LIMIT)
+    patience = settings.connect_timeout
+    host, port = place(settings) or ("", 0)
+    connecting = asyncio.open_connection(host, port, limit=LINE_LIMIT)
     reader, writer = await asyncio.wait_for(connecting, patience)
 
     async def step(line: bytes, expected: int) -> None:

@@ -189,7 +189,7 @@ def test_a_stream_socket_as_the_journal_gives_it() -> None:
 def test_structlog_goes_to_the_sinks_with_its_fields(pipe: tuple[int, int]) -> None:
     options = Options(foreground=True, log_console=True, log_syslog=False, log_format="json")
     logs.configure(options, "ident", pipe[1])
-    structlog.get_logger().info("Lost quorum", vs="v", event_kind="quorum")
+    structlog.get_logger().info("Lost quorum", vs="v", kind="quorum")
     structlog.get_logger().debug("not without -D")
     (line,) = os.read(pipe[0], 9999).decode().splitlines()
     assert json.loads(line)["vs"] == "v"

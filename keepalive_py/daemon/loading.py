@@ -1,0 +1,122 @@
+"""From files to a configuration that is ready to run: read, checked, scripts judged.
+
+Reading can take a second for a very large file; a reload runs `load` in a thread.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pwd
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from keepalive_py.checkers import REGISTRY
+from keepalive_py.config.build import Loaded, scripts_of
+from keepalive_py.config.build import load as load_config
+from keepalive_py.config.diagnostics import Diagnostic, Severity
+from keepalive_py.config.model import Config, GlobalDefs
+from keepalive_py.config.preprocess import ReadOptions
+from keepalive_py.daemon.options import Options
+from keepalive_py.daemon.vetting import Vetting
+from keepalive_py.notify.security import ScriptPolicy
+from keepalive_py.sources.files import FileSystem
+
+EXIT_CONFIG, EXIT_NO_CONFIG = 2, 6
+SECURITY = "script-security"  # the language layer's word for scripts without script security
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """`config` is what to run, None when there is nothing. `diagnostics` are what the language
+    layer said, `remarks` are log lines about scripts."""
+
+    config: Config | None
+    diagnostics: tuple[Diagnostic, ...]
+    policy: ScriptPolicy = ScriptPolicy(None)
+    remarks: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+
+    @property
+    def settings(self) -> GlobalDefs:
+        return GlobalDefs() if self.config is None else self.config.global_defs
+
+    @property
+    def errors(self) -> list[Diagnostic]:
+        return [each for each in self.diagnostics if each.severity is Severity.ERROR]
+
+    @property
+    def exit_status_at_start(self) -> int:
+        """Of a configuration that is not run: 6 when there is none, else 2."""
+        return EXIT_CONFIG if self.files else EXIT_NO_CONFIG
+
+
+def load(options: Options) -> Ready:
+    """Read everything anew. Mistakes are diagnostics; nothing is raised for them."""
+    return judged(read(options))
+
+
+def read(options: Options) -> Loaded:
+    """The language part alone, which is all that `-t` looks at."""
+    reading = ReadOptions(
+        config_id=os.uname().nodename if options.config_id is None else options.config_id,
+        strict_includes=options.all_config,
+        environment=dict(os.environ),
+        random=random.randint,
+        directory=os.getcwd(),
+    )
+    return load_config(options.config_file, FileSystem(), reading, REGISTRY, options.extra_file)
+
+
+def judged(loaded: Loaded) -> Ready:
+    config = loaded.config
+    if config is None:
+        return Ready(None, loaded.diagnostics, files=loaded.files)
+    vetting = Vetting(ScriptPolicy.of(config.global_defs))
+    diagnostics = loaded.diagnostics
+    vetted = with_sender(vetting.run(config))
+    if not any(vetting.judge(script).script for script in scripts_of(config)):
+        diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
+    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files)
+
+
+def with_sender(config: Config) -> Config:
+    """Mails come from the daemon's user on this host, unless somebody is named."""
+    defs, host = config.global_defs, os.uname().nodename
+    if not defs.mail.to:
+        return config
+    mail = dataclasses.replace(
+        defs.mail,
+        sender=defs.mail.sender or f"{login()}@{host}",
+        helo_name=defs.mail.helo_name or host,
+    )
+    return dataclasses.replace(config, global_defs=dataclasses.replace(defs, mail=mail))
+
+
+def login() -> str:
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except LookupError:
+        return str(os.getuid())
+
+
+def new_errors(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """The errors of `after` that `before` does not have. What the running configuration was
+    started with in spite of an error does not stop a reload that leaves the error there."""
+    known = Counter(likeness(each) for each in before if each.severity is Severity.ERROR)
+    fresh: list[Diagnostic] = []
+    for each in after:
+        if each.severity is not Severity.ERROR:
+            continue
+        if known[likeness(each)]:
+            known[likeness(each)] -= 1
+        else:
+            fresh.append(each)
+    return fresh
+
+
+def likeness(diagnostic: Diagnostic) -> tuple[str, str, str]:
+    """What stays the same of a diagnostic when lines move."""
+    return (diagnostic.code, diagnostic.summary, diagnostic.context_title)

@@ -1,0 +1,94 @@
+"""The subscriptions of all checks: which check is probed by which subscription of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Protocol
+
+from keepalive_py.checkers.wishes import Checker
+from keepalive_py.config.check import CheckConfig
+from keepalive_py.health.checker_state import CheckerState
+from keepalive_py.health.names import rs_name, vs_name
+from keepalive_py.health.service_state import ServiceState
+from keepalive_py.health.verdict import Verdict
+from keepalive_py.probing import Engine, Subscription, phase
+
+FIRST_CHECK = 1.0  # seconds from a start or reload, before the warmup (keepalived's)
+
+# (check, verdict, started, ended) -> seconds until the next run.
+OnVerdict = Callable[[CheckerState, Verdict, float, float], float]
+
+
+class EventDriven(Protocol):
+    """Who drives the checks that are not probed (FILE_CHECK, BFD_CHECK)."""
+
+    def follow(self, checkers: Iterable[CheckerState]) -> None:
+        """These, and no others, are to be told of changes from now on."""
+
+
+class Probes:
+    """Keeps the engine's subscriptions in step with the checks there are."""
+
+    def __init__(self, engine: Engine, registry: Mapping[str, Checker], on_verdict: OnVerdict) -> None:
+        self.engine = engine
+        self.registry = registry
+        self.on_verdict = on_verdict
+        self.subscriptions: dict[CheckerState, Subscription] = {}
+
+    def follow(self, services: Iterable[ServiceState]) -> list[CheckerState]:
+        """Probe the checks of `services` and no others; those that are as before just go on.
+        Returns the checks that nobody probes, because events drive them."""
+        before, self.subscriptions = self.subscriptions, {}
+        driven: list[CheckerState] = []
+        for service in services:
+            for server in service.servers:
+                for place, checker in enumerate(server.checkers):
+                    if self.registry[checker.config.KIND].probe is None:
+                        driven.append(checker)
+                        continue
+                    known = before.pop(checker, None)
+                    subscription = self.going_on(known, checker)
+                    if subscription is None:
+                        name = f"{vs_name(service.vs)} {rs_name(service.vs, server.rs.endpoint)} {place}"
+                        subscription = self.added(checker, first_in(self.registry, checker.config, name))
+                    self.subscriptions[checker] = subscription
+                    if service.suspended and not subscription.suspended:
+                        self.engine.suspend(subscription)
+        for subscription in before.values():
+            self.engine.remove(subscription)
+        return driven
+
+    def going_on(self, known: Subscription | None, checker: CheckerState) -> Subscription | None:
+        """The subscription of a check that a reload kept. A changed one keeps its place in the
+        interval, or comes earlier if the interval is now shorter."""
+        if known is None or (known.check == checker.config and not known.suspended):
+            return known
+        if known.check == checker.config:
+            self.engine.resume(known, first_in=FIRST_CHECK)
+            return known
+        left = max(0.0, known.due - self.engine.clock())
+        self.engine.remove(known)
+        return self.added(checker, min(left, checker.config.delay_loop))
+
+    def added(self, checker: CheckerState, seconds: float) -> Subscription:
+        return self.engine.add(checker.config, partial(self.on_verdict, checker), first_in=seconds)
+
+    def suspend(self, service: ServiceState) -> None:
+        """ha_suspend: put to sleep, or wake, as the service says."""
+        for checker in service.checkers():
+            subscription = self.subscriptions.get(checker)
+            if subscription is None:
+                continue
+            if service.suspended:
+                self.engine.suspend(subscription)
+            else:
+                self.engine.resume(subscription)
+
+
+def first_in(registry: Mapping[str, Checker], check: CheckConfig, name: str) -> float:
+    """Seconds until the first run: spread over the warmup, always the same for one check.
+    Checks that share a probe have one place, so that they stay together."""
+    identical = registry[check.KIND].identical
+    identity = name if identical is None else repr(identical(check))
+    return FIRST_CHECK + phase(identity, check.warmup)

@@ -1,0 +1,253 @@
+"""The heart of the daemon: configuration, health, probes, table and notifications, wired.
+
+All of it runs in one thread, on the event loop. State changes happen in plain functions
+between two awaits; the only thing that waits is the dataplane, behind the writer's task.
+
+```
+engine -> verdict -> health.report -> events -> log
+                                   -> writer (what is wanted - mirror = steps) -> dataplane
+                                                                               -> notifications
+```
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from keepalive_py.checkers import REGISTRY
+from keepalive_py.config.model import Config, LvsFlushOnStop, LvsTimeouts
+from keepalive_py.daemon import voice
+from keepalive_py.daemon.probes import Probes
+from keepalive_py.daemon.writer import TableWriter
+from keepalive_py.dataplane.port import Dataplane
+from keepalive_py.errors import KeepaliveError
+from keepalive_py.health import lifecycle, suspension
+from keepalive_py.health.checker_state import CheckerState
+from keepalive_py.health.events import Event
+from keepalive_py.health.reload import reload as reload_health
+from keepalive_py.health.report import report
+from keepalive_py.health.service_state import ServiceState
+from keepalive_py.health.verdict import Reason, Verdict
+from keepalive_py.net import Address
+from keepalive_py.notify.notifier import Notifier
+from keepalive_py.plan.desired import desired, sharing
+from keepalive_py.plan.table import Table
+from keepalive_py.probing import Engine
+
+SLICE = 64  # virtual servers compared between two yields
+STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
+
+
+class Supervisor:
+    """Runs one configuration after the other on one dataplane. `present` are the addresses of
+    this host, for ha_suspend."""
+
+    def __init__(
+        self,
+        config: Config,
+        dataplane: Dataplane,
+        engine: Engine,
+        notifier: Notifier,
+        *,
+        router_id: str,
+        reconcile_interval: float = 60.0,
+        present: frozenset[Address] = frozenset(),
+    ) -> None:
+        self.config = config
+        self.dataplane = dataplane
+        self.engine = engine
+        self.notifier = notifier
+        self.router_id = router_id
+        self.present = present
+        self.services: list[ServiceState] = []
+        self.index: dict[ServiceState, int] = {}
+        self.sharing: tuple[tuple[int, ...], ...] = ()
+        self.probes = Probes(engine, REGISTRY, self.verdict)
+        self.writer = TableWriter(dataplane, self.wanted, self.notify, voice.warn, reconcile_interval)
+        self.kernel_timeouts: LvsTimeouts | None = None
+        self.events = Counter[str]()
+        self.reloads = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def now(self) -> float:
+        return self.engine.clock()
+
+    # Start.
+
+    async def start(self) -> None:
+        """Adopt the table, make it as wanted, and let the checks begin. Raises KeepaliveError
+        when the dataplane does not even answer."""
+        defs = self.config.global_defs
+        if defs.lvs_flush:
+            await self.writer.flush()
+        await self.writer.adopt()
+        await self.set_timeouts()
+        await self.start_sync_daemons()
+        self.notifier.configure(defs, router_id=self.router_id)
+        self.services, events = lifecycle.start(self.config, self.now, self.present)
+        self.take_over(events, Reason.START)
+        self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
+        self.writer.touch_everything()
+        await self.writer.settled()
+
+    def take_over(self, events: Sequence[Event], reason: Reason) -> None:
+        """The services are new or changed: log, follow their checks."""
+        self.index = {service: place for place, service in enumerate(self.services)}
+        self.sharing = sharing(self.config)
+        self.happened(events)
+        voice.tell(suspension.armed(self.services, self.now, reason))
+        driven = self.probes.follow(self.services)
+        for kind, count in Counter(checker.config.KIND for checker in driven).items():
+            voice.warn(f"{count} {kind} not followed: the real servers keep the state they started with")
+
+    def happened(self, events: Sequence[Event]) -> None:
+        """Log now, notify when the table is as the events say."""
+        voice.tell(events)
+        self.events.update(type(event).__name__ for event in events)
+        self.writer.notify_after(events)
+
+    # Verdicts.
+
+    def verdict(self, checker: CheckerState, verdict: Verdict, started: float, ended: float) -> float:
+        """The engine's report: a check has run. Seconds until its next run."""
+        delay, events = report(checker, verdict, ended)
+        if events:
+            self.happened(events)
+            self.changed(checker)
+        return delay
+
+    def changed(self, checker: CheckerState) -> None:
+        server = checker.server
+        place = self.index.get(server.service) if server is not None and server.service is not None else None
+        if place is not None:
+            self.writer.touch(place)
+
+    def notify(self, events: Iterable[Event]) -> None:
+        self.notifier.tell(events)
+
+    def wanted(self, places: Iterable[int] | None) -> Iterator[Table]:
+        """What the table should hold, in parts, each as health sees it when it is taken."""
+        config, services, together = self.config, self.services, self.sharing
+        if places is None:
+            places = range(len(services))
+        done: set[int] = set()
+        part: list[int] = []
+        for place in places:
+            if place in done:
+                continue
+            done.update(together[place])
+            part += together[place]
+            if len(part) >= SLICE:
+                yield desired(config, services, only=part)
+                part = []
+        if part:
+            yield desired(config, services, only=part)
+
+    def addresses_changed(self, present: frozenset[Address]) -> None:
+        """For ha_suspend: this host's addresses are now these."""
+        self.present = present
+        before = [service.suspended for service in self.services]
+        voice.tell(suspension.addresses_changed(self.services, present, self.now))
+        for service, was in zip(self.services, before, strict=True):
+            if service.suspended != was:
+                self.probes.suspend(service)
+
+    # Reload.
+
+    async def reload(self, config: Config) -> None:
+        """Go on under `config`. Returns when the table is as wanted, or was tried."""
+        before = self.config
+        self.config = config
+        self.notifier.configure(config.global_defs, router_id=self.router_id)
+        self.services, events = reload_health(self.services, config, self.now, self.present)
+        self.take_over(events, Reason.RELOAD)
+        self.reloads += 1
+        self.writer.touch_everything()
+        await self.set_timeouts()
+        if before.global_defs.lvs_sync_daemon != config.global_defs.lvs_sync_daemon:
+            await self.stop_sync_daemons(before)
+            await self.start_sync_daemons()
+        await self.writer.settled()
+
+    # Stop.
+
+    async def stop(self, *, keep_table: bool) -> None:
+        """As keepalived stops: real servers out, then services; only omega notifies. With
+        `keep_table` nothing is removed and nobody is told."""
+        for subscription in list(self.probes.subscriptions.values()):
+            self.engine.remove(subscription)
+        await self.end_writer()
+        if not keep_table:
+            events = lifecycle.stop(self.services, self.config.global_defs, self.now)
+            voice.tell(events)
+            await self.empty_table()
+            self.notifier.tell(events)
+        await self.notifier.close(STOP_PATIENCE)
+        await self.restore_timeouts()
+        await self.stop_sync_daemons(self.config)
+        await self.engine.close()
+        await self.dataplane.close()
+
+    async def end_writer(self) -> None:
+        self.writer.close()
+        if self._task is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(self.writer.settled()), STOP_PATIENCE)
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def empty_table(self) -> None:
+        if self.config.global_defs.lvs_flush_on_stop is LvsFlushOnStop.ALL:
+            with refusals_said():
+                await self.writer.flush()
+        else:
+            await self.writer.remove_all()
+
+    # What is global in the kernel.
+
+    async def set_timeouts(self) -> None:
+        wanted = self.config.global_defs.lvs_timeouts
+        if wanted is None:
+            return
+        with refusals_said():
+            if self.kernel_timeouts is None:
+                self.kernel_timeouts = await self.dataplane.timeouts()
+            await self.dataplane.set_timeouts(wanted)
+
+    async def restore_timeouts(self) -> None:
+        if self.kernel_timeouts is not None:
+            with refusals_said():
+                await self.dataplane.set_timeouts(self.kernel_timeouts)
+
+    async def start_sync_daemons(self) -> None:
+        """Without a VRRP instance that decides, both master and backup run."""
+        daemon = self.config.global_defs.lvs_sync_daemon
+        if daemon is None:
+            return
+        if daemon.instance is not None:
+            voice.warn(f"lvs_sync_daemon follows VRRP instance {daemon.instance}: keepalived must run it")
+            return
+        for master in (True, False):
+            with refusals_said():
+                await self.dataplane.start_sync_daemon(daemon, master=master)
+
+    async def stop_sync_daemons(self, config: Config) -> None:
+        daemon = config.global_defs.lvs_sync_daemon
+        if daemon is None or daemon.instance is not None:
+            return
+        for master in (True, False):
+            with refusals_said():
+                await self.dataplane.stop_sync_daemon(daemon, master=master)
+
+
+@contextlib.contextmanager
+def refusals_said() -> Iterator[None]:
+    """What the kernel refuses here is worth a line and no more."""
+    try:
+        yield
+    except (KeepaliveError, OSError) as error:
+        voice.warn(f"IPVS: {error}")

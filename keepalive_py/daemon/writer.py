@@ -1,0 +1,230 @@
+"""The one writer of the dataplane.
+
+Verdicts of one turn of the loop become one batch: whoever changes something marks its
+virtual server (`touch`), and the writer's task compares what is wanted now with its mirror of
+the table, sends the difference, and only then lets the notifications out. The mirror is
+what the kernel was read to hold, plus every step it took.
+
+After a refusal, and now and then, the table is read again: what somebody else changed in our
+services is said and repaired, refused steps are tried again, and what is not ours is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from keepalive_py.daemon.refusals import RefusalNews
+from keepalive_py.dataplane.port import Dataplane
+from keepalive_py.errors import KeepaliveError
+from keepalive_py.health.events import Event
+from keepalive_py.plan.apply import apply
+from keepalive_py.plan.diff import diff
+from keepalive_py.plan.steps import DeleteService, Step
+from keepalive_py.plan.table import ServiceKey, Table
+
+RETRY_FIRST = 5.0  # seconds from a refusal to the next reading; doubled while it persists
+MOST_DRIFT_SAID = 10  # changes of somebody else named in the log
+
+# The wanted table in parts: those of the given virtual servers, or of all of them.
+Wanted = Callable[[Iterable[int] | None], Iterator[Table]]
+Say = Callable[[str], None]
+
+
+class TableWriter:
+    """`interval`: seconds between readings of the table, 0 for none but after a refusal."""
+
+    def __init__(
+        self,
+        dataplane: Dataplane,
+        wanted: Wanted,
+        notify: Callable[[Sequence[Event]], None],
+        warn: Say,
+        interval: float,
+    ) -> None:
+        self.dataplane = dataplane
+        self.wanted = wanted
+        self.notify = notify
+        self.warn = warn
+        self.interval = interval
+        self.news = RefusalNews(warn)
+        self.present: Table = {}
+        self.owned: set[ServiceKey] = set()
+        self.touched: set[int] = set()
+        self.everything = False
+        self.reading_due = False
+        self.events: list[Event] = []
+        self.refused = 0  # steps of the last comparison of everything
+        self.repaired = 0  # changes of somebody else, since the start
+        self.retry_in = RETRY_FIRST
+        self.drift: set[str] = set()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    # What others call.
+
+    def touch(self, index: int) -> None:
+        """The pool of this virtual server changed."""
+        self.touched.add(index)
+        self.wake()
+
+    def touch_everything(self) -> None:
+        self.everything = True
+        self.touched.clear()
+        self.wake()
+
+    def notify_after(self, events: Iterable[Event]) -> None:
+        """Notifications go out when the table is as the events say."""
+        self.events += events
+        self.wake()
+
+    def read_again(self) -> None:
+        """Read the table and repair what differs."""
+        self.reading_due = True
+        self.wake()
+
+    def wake(self) -> None:
+        self._idle.clear()
+        self._wake.set()
+
+    async def settled(self) -> None:
+        """Until all that was asked for so far has been tried."""
+        await self._idle.wait()
+
+    async def run(self) -> None:
+        """The task. Ends by cancellation."""
+        self.arm(self.interval)
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            await self.one_pass()
+            if not self._wake.is_set():
+                self._idle.set()
+
+    # One pass.
+
+    async def one_pass(self) -> None:
+        events, self.events = self.events, []
+        try:
+            if self.reading_due:
+                await self.reconcile()
+            elif self.everything:
+                await self.bring_everything()
+            else:
+                await self.bring_touched()
+        except (KeepaliveError, OSError) as error:
+            self.warn(f"IPVS: {error}")
+            self.reading_due = False
+            self.touched.clear()
+            self.arm_retry()
+        if events:
+            self.notify(events)
+
+    async def bring_touched(self) -> None:
+        touched, self.touched = self.touched, set()
+        for part in self.wanted(touched) if touched else ():
+            if await self.bring(part):
+                self.arm_retry()
+
+    async def bring_everything(self) -> None:
+        """In parts, with a yield after each: ten thousand servers must not stop the probes."""
+        self.everything = False
+        self.touched.clear()
+        wanted: set[ServiceKey] = set()
+        self.refused = 0
+        for part in self.wanted(None):
+            wanted |= part.keys()
+            self.refused += await self.bring(part)
+            await asyncio.sleep(0)
+        if not self.everything:  # else the configuration changed meanwhile: again, all of it
+            await self.drop([key for key in self.owned if key not in wanted])
+        if self.refused:
+            self.arm_retry()
+        else:
+            self.retry_in = RETRY_FIRST
+
+    async def bring(self, part: Table) -> int:
+        """Make the services of `part` as wanted. The number of steps refused."""
+        self.owned |= part.keys()
+        have = {key: entry for key in part if (entry := self.present.get(key)) is not None}
+        return await self.run_steps(diff(part, have))
+
+    async def drop(self, keys: Sequence[ServiceKey]) -> None:
+        self.refused += await self.run_steps([DeleteService(key) for key in keys])
+        self.owned -= {key for key in keys if key not in self.present}
+
+    async def run_steps(self, steps: list[Step]) -> int:
+        if not steps:
+            return 0
+        refusals = await self.dataplane.apply(steps)
+        refused = {id(refusal.step) for refusal in refusals}
+        taken = [step for step in steps if id(step) not in refused] if refused else steps
+        try:
+            self.present = apply(taken, self.present)
+        except KeyError:  # the kernel knows a service that we do not: look again
+            self.reading_due = True
+            self.wake()
+        self.news.told(steps, refusals)
+        return len(refusals)
+
+    # Reading.
+
+    async def reconcile(self) -> None:
+        """Read the table, say and repair what somebody else did to our services."""
+        self.reading_due = False
+        have = await self.dataplane.read()
+        steps = diff(self.ours(self.present), self.ours(have))
+        self.present = have
+        drift = {str(step) for step in steps}
+        if drift and drift != self.drift:
+            self.repaired += len(steps)
+            self.say_drift(steps)
+        self.drift = drift
+        await self.bring_everything()
+        self.arm(self.interval)
+
+    def ours(self, table: Table) -> Table:
+        return {key: entry for key, entry in table.items() if key in self.owned}
+
+    def say_drift(self, steps: Sequence[Step]) -> None:
+        self.warn(f"IPVS table was changed by somebody else; repairing {len(steps)} difference(s)")
+        for step in steps[:MOST_DRIFT_SAID]:
+            self.warn(f"  {step}")
+
+    def arm_retry(self) -> None:
+        self.arm(self.retry_in)
+        self.retry_in = min(self.retry_in * 2, max(self.interval, RETRY_FIRST))
+
+    def arm(self, seconds: float) -> None:
+        """The next reading. An earlier one that is due already stays."""
+        if not seconds:
+            return
+        loop = asyncio.get_running_loop()
+        if self._timer is not None and not self._timer.cancelled():
+            if self._timer.when() > loop.time() and self._timer.when() <= loop.time() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self.read_again)
+
+    # Start and stop.
+
+    async def adopt(self) -> None:
+        """Take what is there as the starting point: nothing is flushed."""
+        self.present = await self.dataplane.read()
+
+    async def flush(self) -> None:
+        await self.dataplane.flush()
+        self.present = {}
+
+    async def remove_all(self) -> None:
+        """Every service of ours; the kernel drops the destinations with their service."""
+        steps: list[Step] = [DeleteService(key) for key in self.present if key in self.owned]
+        with contextlib.suppress(KeepaliveError, OSError):
+            await self.run_steps(steps)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
