@@ -44,7 +44,7 @@ def nul_byte(subject: Span) -> Diagnostic:
 
 
 def not_text(subject: Span) -> Diagnostic:
-    return _error("not-text", "this file is not text; the rest of it is not read", subject)
+    return _error("not-text", "too many broken lines; the rest of this file is not read", subject)
 
 
 def unterminated_quote(subject: Span) -> Diagnostic:

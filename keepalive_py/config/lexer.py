@@ -27,10 +27,9 @@ __all__ = [
 
 BLANKS = " \t\r\n\v\f"
 
-# How far a line needs no more than cutting at braces and blanks. A comment may follow.
-# A longer line takes the slow way, where its length is judged.
-PLAIN = re.compile(r"""(?![ \t\r\v\f]*include)[^#!"$~@\\\0]{0,250}""")
-_PLAIN_TOKEN = re.compile(r"[{}]|[^ \t\r\n\v\f{}]+")
+# How far a line needs no more than cutting at quotes, braces and blanks. A comment may follow.
+PLAIN = re.compile(r"""(?![ \t\r\v\f]*include)[^#!"$~@\\\0]*(?:"[^"$~@\\\0]*"[^#!"$~@\\\0]*)*""")
+_PLAIN_TOKEN = re.compile(r"""[{}]|"[^"]*"|[^ \t\r\n\v\f{}"]+""")
 _WORD = re.compile(r"""[ \t\r\n\v\f]+|"([^"]*)"|([^ \t\r\n\v\f"]+)|(")""")
 _BEFORE_BRACE = re.compile(r"""(?:[^"{}]|"[^"]*(?:"|$))*""")
 _COMMENT_MARKS = re.compile(r"""["#!\\]""")
@@ -155,19 +154,19 @@ def brace_line(brace: Text, place: Place) -> LogicalLine:
 
 
 def plain_logical_lines(line: str, origin: Origin, number: int) -> Iterator[LogicalLine]:
-    """The fast way for a line that `PLAIN` matches: no quotes, no references."""
+    """The fast way for a line that `PLAIN` matches: no references."""
     words: list[Word] = []
     for match in _PLAIN_TOKEN.finditer(line):
         text = match.group()
         start, end = match.span()
-        word = Word(text, Span(origin, number, start + 1, end + 1))
+        span = Span(origin, number, start + 1, end + 1)
         if text == "{" or text == "}":
             if words:
                 yield _joined(line, words)
                 words = []
-            yield LogicalLine((word,), text, word.span, text)
+            yield LogicalLine((Word(text, span),), text, span, text)
         else:
-            words.append(word)
+            words.append(Word(text[1:-1] if text[0] == '"' else text, span))
     if words:
         yield _joined(line, words)
 

@@ -60,8 +60,11 @@ LONGEST_LINE = 1022
 MOST_LINES_MADE = 2_000_000
 MOST_FILES = 10_000
 DEEPEST_NESTING = 100
-# A text file has no NUL; after so many, the file is not text.
-MOST_NULS = 20
+# A file with so many broken lines is not a configuration. A line with a NUL weighs more.
+MOST_BROKEN = 1000
+_WEIGHT_OF_NUL = 50
+# A longer line takes the slow way, where its length is judged.
+_LONGEST_PLAIN = 250
 
 
 def _lowest(low: int, high: int) -> int:
@@ -106,15 +109,16 @@ class _File:
         self.checks_before = checks_before
         self.number = 0
         self.continued = False
-        self.nuls = 0
-        self._lines = iter(text.split("\n"))
+        self.broken = 0
+        self.lines = enumerate(text.split("\n"), 1)
 
     def next_line(self) -> str | None:
-        self.number += 1
-        return next(self._lines, None)
+        self.number, line = next(self.lines, (self.number, None))
+        return line
 
     def abandon(self) -> None:
-        self._lines = iter(())
+        for _ in self.lines:
+            pass
 
     @property
     def place(self) -> Place:
@@ -266,13 +270,15 @@ class LineReader:
     def _read_file(self, file: _File) -> Iterator[LogicalLine]:
         """Reads to the end of the file, or until something stands above it on the stack."""
         plain, stack, origin = PLAIN.match, self._stack, file.origin
-        while (line := file.next_line()) is not None:
-            match = plain(line)
-            if match is not None and len(line) < 250:
+        for number, line in file.lines:
+            if not line:
+                continue
+            if len(line) < _LONGEST_PLAIN and (match := plain(line)):
                 end = match.end()
                 if end == len(line) or (line[end] in "#!" and "\0" not in line):
-                    yield from plain_logical_lines(line[:end], origin, file.number)
+                    yield from plain_logical_lines(line[:end], origin, number)
                     continue
+            file.number = number
             yield from self._physical_line(line, file)
             if stack[-1] is not file:
                 return
@@ -301,23 +307,27 @@ class LineReader:
     def _acceptable(self, line: str, file: _File) -> bool:
         place = file.place
         if "\0" in line:
-            file.nuls += 1
             at = line.index("\0") + 1
-            self.diagnostics.add(complaints.nul_byte(place.span(at, at + 1)))
-            if file.nuls == MOST_NULS:
-                self.diagnostics.add(complaints.not_text(place.span(1, 1)))
-                file.abandon()
+            self._tell_broken(complaints.nul_byte(place.span(at, at + 1)), _WEIGHT_OF_NUL)
             return False
         length = len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
         if length > LONGEST_LINE:
-            self.diagnostics.add(complaints.line_too_long(place.span(1, 1), length, LONGEST_LINE))
+            self._tell_broken(complaints.line_too_long(place.span(1, 1), length, LONGEST_LINE))
         return length <= LONGEST_LINE
 
     def _tell_quote(self, unclosed: Text, place: Place) -> None:
         """Once for each physical line."""
         if self._quote_told != place:
             self._quote_told = place
-            self.diagnostics.add(complaints.unterminated_quote(place.part(unclosed, 0, 1)))
+            self._tell_broken(complaints.unterminated_quote(place.part(unclosed, 0, 1)))
+
+    def _tell_broken(self, complaint: Diagnostic, weight: int = 1) -> None:
+        self.diagnostics.add(complaint)
+        file = self._file
+        file.broken += weight
+        if file.broken >= MOST_BROKEN:
+            self.diagnostics.add(complaints.not_text(file.place.span(1, 1)))
+            file.abandon()
 
     # Lines
 
