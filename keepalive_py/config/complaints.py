@@ -71,7 +71,8 @@ def trailing_backslash(subject: Span) -> Diagnostic:
 # Definitions and sequences
 
 
-def reference_trouble(trouble: Trouble, subject: Span, known: Iterable[str]) -> Diagnostic:
+def reference_trouble(trouble: Trouble, subject: Span, known: Iterable[str]) -> Diagnostic | None:
+    """None for `${NAME}` in double quotes that resembles no definition: a shell's variable."""
     if trouble.code == "endless-definition":
         return endless_definition(trouble.name, subject)
     if trouble.code == "definition-not-last":
@@ -82,13 +83,12 @@ def reference_trouble(trouble: Trouble, subject: Span, known: Iterable[str]) -> 
             "not replaced",
         )
     meant = nearest(trouble.name, known)
-    return _warning(
-        trouble.code,
-        f"`{trouble.name}` is not defined",
-        subject,
-        f"did you mean `{meant}`?" if meant else "left as it is",
-        "outside double quotes its braces open and close a block",
-    )
+    label = f"did you mean `{meant}`?" if meant else "left as it is"
+    summary = f"`{trouble.name}` is not defined"
+    if trouble.code == "undefined-reference":
+        note = "outside double quotes its braces open and close a block"
+        return _warning(trouble.code, summary, subject, label, note)
+    return _warning("undefined-reference", summary, subject, label) if meant else None
 
 
 def endless_definition(name: str, subject: Span) -> Diagnostic:

@@ -106,7 +106,10 @@ class Definitions:
             definition = self._resolve(match, directory)
             if definition is None:
                 if match["braced"]:
-                    troubles.append(Trouble("undefined-reference", name, at))
+                    quoted = text.text.count('"', 0, start) % 2 == 1
+                    troubles.append(
+                        Trouble("undefined-in-quotes" if quoted else "undefined-reference", name, at)
+                    )
                 position = start + 1
             elif not definition.spread:
                 text = text.replace(start, end, definition.lines[0])

@@ -13,12 +13,13 @@ its own and goes through all but the first.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from keepalive_py.config import complaints
 from keepalive_py.config.definitions import Definition, Definitions, Expansion, Use, parse_definition
-from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, Origin, Span
+from keepalive_py.config.diagnostics import MOST_OF_A_KIND, Diagnostic, Diagnostics, Origin, Span
 from keepalive_py.config.includes import (
     MOST_ALTERNATIVES,
     Include,
@@ -177,6 +178,7 @@ class LineReader:
         )
         self._made = 0
         self._quote_told: Place | None = None
+        self._troubles: Counter[tuple[str, str]] = Counter()
 
     def __iter__(self) -> Iterator[LogicalLine]:
         for path in self._main_files():
@@ -444,9 +446,13 @@ class LineReader:
 
     def _tell_troubles(self, expansion: Expansion, place: Place) -> None:
         for trouble in expansion.troubles:
-            self.diagnostics.add(
-                complaints.reference_trouble(trouble, place.whole(trouble.at), self._definitions.names())
-            )
+            self._troubles[trouble.code, trouble.name] += 1
+            if self._troubles[trouble.code, trouble.name] > MOST_OF_A_KIND:
+                continue
+            at = place.whole(trouble.at)
+            complaint = complaints.reference_trouble(trouble, at, self._definitions.names())
+            if complaint is not None:
+                self.diagnostics.add(complaint)
 
     def _start_body(self, before: Text, use: Use, place: Place) -> None:
         """The first line of the definition goes on where the reference stands."""
