@@ -1,12 +1,14 @@
 """One check's own state: up or down, and how many failures in a row. Pure.
 
 The machine is the table `RULES`: position × answer → rule. `retry N` means that N failures are
-forgiven and the next one decides. Three things are not in the table but in how a check starts:
+forgiven and the next one decides. What is not in the table is how a check starts:
 
 - An alpha check starts down, any other starts up (optimistic).
 - At a fresh start the forgiven failures count as spent, so that the first failure decides. A
   check that a reload adds has them all (keepalived 2.4.3, observed).
-- An `Unknown` verdict (our own trouble) never reaches the machine.
+- A check whose answer is known beforehand (a file, a BFD session) starts with it, in silence.
+
+An `Unknown` verdict (our own trouble) never reaches the machine.
 
 Kinds of checks differ in small ways, as keepalived's do; see `HABITS`.
 """
@@ -168,6 +170,13 @@ class CheckerState:
     @property
     def has_run(self) -> bool:
         return self.position in (Position.UP, Position.DOWN)
+
+    def begin_with(self, verdict: Passed | Failed) -> None:
+        """Start from what is known already, as if it had always been so."""
+        self.last = verdict
+        self.failures = 0
+        self.position = Position.UP if isinstance(verdict, Passed) else Position.DOWN
+        self.asked = verdict.weight if isinstance(verdict, Passed) else None
 
     def take(self, verdict: Passed | Failed) -> Transition:
         """Move by one verdict."""

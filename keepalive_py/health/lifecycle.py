@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from keepalive_py.config.model import (
+    CheckConfig,
     Config,
     GlobalDefs,
     GroupMember,
@@ -18,21 +20,45 @@ from keepalive_py.health.events import Event, ServerUp, ServerWithdrawn, Service
 from keepalive_py.health.quorum import settle
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.suspension import is_suspended
-from keepalive_py.health.verdict import Reason
+from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 from keepalive_py.net import Address
+
+Known = Callable[[RealServer, CheckConfig], Verdict | None]
+
+
+def nothing_known(rs: RealServer, check: CheckConfig) -> None:
+    """No check's answer is known before it runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outset:
+    """What surrounds a beginning: the configuration, the time, this host's addresses (for
+    ha_suspend), the answers that are known already (of files, BFD sessions), and whether it is a
+    fresh start, where the first failure decides."""
+
+    config: Config
+    now: float
+    present: AbstractSet[Address]
+    known: Known
+    fresh: bool
 
 
 def start(
-    config: Config, now: float, present: AbstractSet[Address] = frozenset()
+    config: Config,
+    now: float,
+    present: AbstractSet[Address] = frozenset(),
+    known: Known = nothing_known,
 ) -> tuple[list[ServiceState], list[Event]]:
     """Every virtual server before any check has run, in file order, and what that means.
 
-    Servers without alpha are taken for alive. `present`: the addresses of this host, for ha_suspend.
+    Servers without alpha are taken for alive. `present` are the addresses of this host, for
+    ha_suspend; `known` gives the verdict of a check whose answer is there already.
     """
+    outset = Outset(config, now, present, known, fresh=True)
     services: list[ServiceState] = []
     events: list[Event] = []
     for vs in config.virtual_servers:
-        service = new_service(vs, config, now, present, fresh=True)
+        service = new_service(vs, outset)
         events += begin(service, config.global_defs, now, Reason.START)
         services.append(service)
     return services, events
@@ -45,20 +71,26 @@ def stop(services: Iterable[ServiceState], defs: GlobalDefs, now: float) -> list
     return [event for service in services for event in _stop(service, now, one_by_one=one_by_one)]
 
 
-def new_service(
-    vs: VirtualServer, config: Config, now: float, present: AbstractSet[Address], *, fresh: bool
-) -> ServiceState:
-    """A virtual server without history. `fresh`: at a start, where the first failure decides."""
-    service = ServiceState(vs, members_of(vs, config), now)
-    service.put(new_server(service, rs, now, fresh=fresh) for rs in vs.real_servers)
-    service.suspended = is_suspended(service, present)
+def new_service(vs: VirtualServer, outset: Outset) -> ServiceState:
+    """A virtual server without history."""
+    service = ServiceState(vs, members_of(vs, outset.config), outset.now)
+    service.put(new_server(service, rs, outset) for rs in vs.real_servers)
+    service.suspended = is_suspended(service, outset.present)
     return service
 
 
-def new_server(service: ServiceState, rs: RealServer, now: float, *, fresh: bool) -> ServerState:
-    server = ServerState(service, rs, now)
-    server.put(CheckerState(check, up=not check.alpha, fresh=fresh) for check in rs.checks)
+def new_server(service: ServiceState, rs: RealServer, outset: Outset) -> ServerState:
+    server = ServerState(service, rs, outset.now)
+    server.put(new_checker(rs, check, outset, up=not check.alpha) for check in rs.checks)
     return server
+
+
+def new_checker(rs: RealServer, check: CheckConfig, outset: Outset, *, up: bool) -> CheckerState:
+    checker = CheckerState(check, up=up, fresh=outset.fresh)
+    verdict = outset.known(rs, check)
+    if isinstance(verdict, Passed | Failed):
+        checker.begin_with(verdict)
+    return checker
 
 
 def members_of(vs: VirtualServer, config: Config) -> tuple[GroupMember, ...]:

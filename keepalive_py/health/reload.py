@@ -22,17 +22,22 @@ from keepalive_py.health.events import (
     Event,
     GroupMemberAdded,
     GroupMemberGone,
+    ServerDown,
     ServerGone,
     ServerUp,
     SorryServerOut,
     WeightChanged,
 )
 from keepalive_py.health.lifecycle import (
+    Known,
+    Outset,
     begin,
     initial_notices,
     members_of,
+    new_checker,
     new_server,
     new_service,
+    nothing_known,
     remove,
     withdraw,
 )
@@ -46,13 +51,18 @@ T = TypeVar("T")
 
 
 def reload(
-    services: Sequence[ServiceState], config: Config, now: float, present: AbstractSet[Address] = frozenset()
+    services: Sequence[ServiceState],
+    config: Config,
+    now: float,
+    present: AbstractSet[Address] = frozenset(),
+    known: Known = nothing_known,
 ) -> tuple[list[ServiceState], list[Event]]:
     """The state under `config`, in its order, and what the change means.
 
     Kept virtual servers, real servers and checks are changed in place. Verdicts that still arrive
-    for removed checks are ignored. `present`: the addresses of this host, for ha_suspend.
+    for removed checks are ignored. `present` and `known` are as for `start`.
     """
+    outset = Outset(config, now, present, known, fresh=False)
     kept = paired(services, lambda service: identity(service.vs), map(identity, config.virtual_servers))
     successors = dict(zip(map(id, kept), config.virtual_servers, strict=True))
     events: list[Event] = []
@@ -62,17 +72,17 @@ def reload(
         if vs is None:
             events += remove(service, now)
         else:
-            lost, gains[id(service)] = _lose_and_keep(service, vs, config, now)
+            lost, gains[id(service)] = _lose_and_keep(service, vs, outset)
             events += lost
     after: list[ServiceState] = []
-    for vs, known in zip(config.virtual_servers, kept, strict=True):
-        if known is None:
-            after.append(new_service(vs, config, now, present, fresh=False))
+    for vs, partner in zip(config.virtual_servers, kept, strict=True):
+        if partner is None:
+            after.append(new_service(vs, outset))
             events += begin(after[-1], config.global_defs, now, Reason.RELOAD)
         else:
-            after.append(known)
-            known.suspended = is_suspended(known, present)
-            events += _gain(known, gains[id(known)], config, now)
+            after.append(partner)
+            partner.suspended = is_suspended(partner, present)
+            events += _gain(partner, gains[id(partner)], config, now)
     return after, events
 
 
@@ -103,18 +113,17 @@ class _Gains(NamedTuple):
     sorry_in_use: bool
 
 
-def _lose_and_keep(
-    service: ServiceState, vs: VirtualServer, config: Config, now: float
-) -> tuple[list[Event], _Gains]:
+def _lose_and_keep(service: ServiceState, vs: VirtualServer, outset: Outset) -> tuple[list[Event], _Gains]:
     """First half for a virtual server that is kept."""
-    members = members_of(vs, config)
+    now = outset.now
+    members = members_of(vs, outset.config)
     events, added_members = _compare_members(service, members, now)
     sorry_out = _replaced_sorry(service, vs)
     gains = _Gains([], [], added_members, service.sorry_in_use and sorry_out is None)
     partners = paired(service.servers, _endpoint, (rs.endpoint for rs in vs.real_servers))
     events += _drop(service, partners, now)
     service.vs, service.members = vs, members
-    events += _keep_and_add(service, partners, gains, now)
+    events += _keep_and_add(service, partners, gains, outset)
     if sorry_out is not None:
         events.append(SorryServerOut(at=now, reason=Reason.RELOAD, vs=vs, sorry=sorry_out))
     return events, gains
@@ -177,37 +186,41 @@ def _drop(service: ServiceState, partners: Iterable[ServerState | None], now: fl
 
 
 def _keep_and_add(
-    service: ServiceState, partners: Iterable[ServerState | None], gains: _Gains, now: float
+    service: ServiceState, partners: Iterable[ServerState | None], gains: _Gains, outset: Outset
 ) -> list[Event]:
     events: list[Event] = []
     servers: list[ServerState] = []
     for rs, server in zip(service.vs.real_servers, partners, strict=True):
         if server is None:
-            server = new_server(service, rs, now, fresh=False)
+            server = new_server(service, rs, outset)
             gains.added.append(server)
         else:
-            events += _keep(service, server, rs, gains, now)
+            events += _keep(service, server, rs, gains, outset)
         servers.append(server)
     service.put(servers)
     return events
 
 
 def _keep(
-    service: ServiceState, server: ServerState, rs: RealServer, gains: _Gains, now: float
+    service: ServiceState, server: ServerState, rs: RealServer, gains: _Gains, outset: Outset
 ) -> list[Event]:
-    """A server whose failing checks are not configured any more is up at once."""
+    """A server is up at once when its failing checks are not configured any more, and down at
+    once when a new check is known to fail."""
     if rs is server.rs:
         return []
     was_alive, weight = server.alive, server.weight
-    _adopt(server, rs)
+    _adopt(server, rs, outset)
     gains.kept.append((server, weight))
-    if was_alive or not server.alive:
+    if server.alive == was_alive:
         return []
+    now, reason, vs = outset.now, Reason.RELOAD, service.vs
     server.since = now
-    return [ServerUp(at=now, reason=Reason.RELOAD, vs=service.vs, rs=rs, weight=server.weight)]
+    if server.alive:
+        return [ServerUp(at=now, reason=reason, vs=vs, rs=rs, weight=server.weight)]
+    return [ServerDown(at=now, reason=reason, vs=vs, rs=rs)]
 
 
-def _adopt(server: ServerState, rs: RealServer) -> None:
+def _adopt(server: ServerState, rs: RealServer, outset: Outset) -> None:
     """Known checks go on; a new alpha check holds down a server that is down, but takes none out."""
     was_alive = server.alive
     partners = paired(server.checkers, _identity, (check.identity() for check in rs.checks))
@@ -216,7 +229,7 @@ def _adopt(server: ServerState, rs: RealServer) -> None:
     checkers: list[CheckerState] = []
     for check, known in zip(rs.checks, partners, strict=True):
         if known is None:
-            checkers.append(CheckerState(check, up=was_alive or not check.alpha, fresh=False))
+            checkers.append(new_checker(rs, check, outset, up=was_alive or not check.alpha))
         else:
             known.adopt(check)
             checkers.append(known)

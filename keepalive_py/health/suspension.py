@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
+from typing import Final
 
 from keepalive_py.health.events import CheckArmed
 from keepalive_py.health.service_state import ServiceState
 from keepalive_py.health.verdict import Reason
 from keepalive_py.net import Address
+
+# Nobody arms these: files and sessions tell by themselves.
+EVENT_DRIVEN: Final = frozenset({"FILE_CHECK", "BFD_CHECK"})
 
 
 def is_suspended(service: ServiceState, present: AbstractSet[Address]) -> bool:
@@ -52,4 +56,5 @@ def _armed(service: ServiceState, now: float, reason: Reason) -> list[CheckArmed
         CheckArmed(at=now, reason=reason, vs=service.vs, rs=server.rs, check=checker.config, active=active)
         for server in service.servers
         for checker in server.checkers
+        if checker.config.KIND not in EVENT_DRIVEN
     ]

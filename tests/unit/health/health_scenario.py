@@ -112,7 +112,8 @@ def name(host: int, port: int = 80) -> str:
 class Scenario:
     """Runs a configuration. Servers in `down` refuse; `answers` scripts single checks by name.
 
-    What was told since it was last asked: `logs()`, `fifo()`, `scripts()`, `mails()`.
+    Checks in `known` have their answer before they run. What was told since the last
+    `forget()`: `logs()`, `fifo()`, `scripts()`, `mails()`.
     """
 
     FIRST_RUN: ClassVar[float] = 1.0
@@ -124,6 +125,7 @@ class Scenario:
         down: Iterable[int] = (),
         answers: Mapping[str, Verdict] | None = None,
         present: Iterable[str] = (),
+        known: Mapping[str, Verdict] | None = None,
     ) -> None:
         self.config = first
         self.now = 0.0
@@ -133,13 +135,14 @@ class Scenario:
         self.events: list[Event] = []
         self.runs: list[float] = []
         self.table: Table = {}
-        self.services, events = lifecycle.start(first, self.now, self.present)
+        self.known = dict(known or {})
+        self.services, events = lifecycle.start(first, self.now, self.present, self._known)
         self._tell(events)
         self._arm()
 
     def reload(self, new: Config) -> Scenario:
         self.config = new
-        self.services, events = reload(self.services, new, self.now, self.present)
+        self.services, events = reload(self.services, new, self.now, self.present, self._known)
         self._tell(events)
         self._arm()
         return self
@@ -192,6 +195,9 @@ class Scenario:
         servers = [server for service in self.services for server in service.servers]
         found = next(server for server in servers if server.rs.endpoint.address == endpoint(host).address)
         return found.checkers[number]
+
+    def _known(self, _rs: RealServer, check: CheckConfig) -> Verdict | None:
+        return self.known.get(check.label())
 
     def _arm(self) -> None:
         checkers = [checker for service in self.services for checker in service.checkers()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from health_scenario import REFUSED, Check
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepalive_py.health.checker_state import (
@@ -160,6 +160,7 @@ def test_a_lower_retry_after_a_reload_decides_at_the_next_failure() -> None:
     assert changes(state, REFUSED) == [Change.WENT_DOWN]
 
 
+@settings(deadline=None)
 @given(
     kind=st.sampled_from(["TCP_CHECK", *HABITS]),
     up=st.booleans(),

@@ -121,7 +121,7 @@ def check_invariants(service: ServiceState) -> None:
     assert (service.sorry_weight() == 1) is (vs.sorry_server is not None and not service.quorum_up)
 
 
-@settings(max_examples=300)
+@settings(deadline=None)
 @given(first=configs, actions=actions)
 def test_invariants_hold_through_any_life(first: Config, actions: list) -> None:  # type: ignore[type-arg]
     services, _ = start(first, 0.0, {HERE})
@@ -131,7 +131,7 @@ def test_invariants_hold_through_any_life(first: Config, actions: list) -> None:
             check_invariants(service)
 
 
-@settings(max_examples=200)
+@settings(deadline=None)
 @given(first=configs, actions=actions)
 def test_a_reload_of_the_same_meaning_changes_nothing(first: Config, actions: list) -> None:  # type: ignore[type-arg]
     services, _ = start(first, 0.0)
@@ -153,7 +153,7 @@ def copied(vs: VirtualServer) -> VirtualServer:
     return replace(vs, real_servers=tuple(replace(rs) for rs in vs.real_servers))
 
 
-@settings(max_examples=200)
+@settings(deadline=None)
 @given(first=configs, actions=actions)
 def test_up_and_down_alternate_for_every_quorum(first: Config, actions: list) -> None:  # type: ignore[type-arg]
     """Nobody is told twice of the same quorum, as long as nothing is reloaded."""
@@ -173,7 +173,7 @@ def test_up_and_down_alternate_for_every_quorum(first: Config, actions: list) ->
             assert (states[-1] == "UP") is service.quorum_up
 
 
-@settings(max_examples=150)
+@settings(deadline=None)
 @given(first=configs, actions=actions)
 def test_the_kernel_follows_and_no_pool_is_empty_while_it_has_servers(first: Config, actions: list) -> None:  # type: ignore[type-arg]
     config = first

@@ -408,6 +408,33 @@ def test_urls_are_told_while_the_check_is_down() -> None:
     assert len(life.logs()) == 5
 
 
+def test_a_file_in_fault_at_the_start_keeps_its_server_out_in_silence() -> None:
+    fault = rs(1, Check(kind="FILE_CHECK", name="f", retry=0))
+    life = Scenario(config(vs(fault, rs(2))), known={"f": Failed(Reason.FAULT)})
+
+    assert life.logs() == [f"Gained quorum 1+0=1 <= 1 for VS {VIP}"]
+    assert (life.scripts(), life.pool()) == (["quorum up"], {2: 1})
+
+    life.forget().until(1.0)
+
+    assert life.logs()[:2] == [
+        f"({name(1)}): tracked file f leaving FAULT state",
+        f"Adding service {name(1)} to VS {VIP}",
+    ]
+
+
+def test_a_file_s_weight_counts_from_the_start() -> None:
+    weighed = rs(1, Check(kind="FILE_CHECK", name="f", retry=0), weight=10)
+    life = Scenario(config(vs(weighed)), known={"f": Passed(weight=25)}, answers={"f": Passed(weight=5)})
+
+    assert life.logs() == [f"Gained quorum 1+0=1 <= 25 for VS {VIP}"]
+    assert life.pool() == {1: 25}
+
+    life.forget().until(1.0)
+
+    assert life.logs() == [f"Changing weight from 25 to 5 for active service {name(1)} of VS {VIP}"]
+
+
 def test_rs_init_notifies_tells_every_server_that_starts_alive() -> None:
     life = Scenario(config(vs(rs(1), rs(2, alpha=True)), rs_init_notifies=True))
 

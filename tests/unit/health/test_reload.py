@@ -162,6 +162,14 @@ def test_a_new_alpha_check_takes_no_serving_server_out() -> None:
     assert life.pool() == {}
 
 
+def test_a_new_check_that_is_known_to_fail_takes_its_server_out_at_once() -> None:
+    life = Scenario(config(vs(rs(1), rs(2))), known={"f": REFUSED}).until(1.0).forget()
+    life.reload(config(vs(rs(1, Check(), Check(kind="FILE_CHECK", name="f")), rs(2))))
+
+    assert life.logs() == [f"Removing service {name(1)} from VS {VIP}"]
+    assert (life.scripts(), life.pool()) == (["down 1"], {2: 1})
+
+
 def test_exchanging_all_servers_loses_no_quorum() -> None:
     """Other than here, keepalived 2.2.7 weighs the quorum between the two halves and notifies a loss."""
     life = Scenario(config(vs(rs(1)))).until(1.0).forget().reload(config(vs(rs(2))))
@@ -312,6 +320,14 @@ def test_lines_of_a_group_that_go_and_come_are_named() -> None:
         "VS [FWM 10] added into group G",
     ]
     assert {str(key) for key in life.table} == {"TCP 192.0.2.1:80", "TCP 192.0.2.7:80", "FWM 10"}
+
+
+def test_lines_of_a_group_are_named_once_for_all_its_users() -> None:
+    first, second = vs(rs(1), group="G"), vs(rs(2), group="G", group_index=1)
+    life = Scenario(config(first, second, groups=group(line("192.0.2.1")))).until(1.0).forget()
+    life.reload(config(first, second, groups=group(line("192.0.2.1"), line("192.0.2.2"))))
+
+    assert life.logs() == ["VS [[192.0.2.2]:tcp:80] added into group G"]
 
 
 def test_a_removed_virtual_server_of_a_group_names_the_group() -> None:

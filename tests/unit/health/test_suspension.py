@@ -79,7 +79,8 @@ def test_a_reload_may_switch_it_on_and_off() -> None:
 
 
 def test_every_check_is_named_when_it_is_armed() -> None:
-    life = Scenario(config(vs(rs(1)), vs(rs(2), ha_suspend=True, protocol=Protocol.UDP)))
+    file = Check(kind="FILE_CHECK", name="f")
+    life = Scenario(config(vs(rs(1, Check(), file)), vs(rs(2), ha_suspend=True, protocol=Protocol.UDP)))
     events = armed(life.services, 0.0, Reason.START)
 
     assert [log_line(event) for event in events] == [

@@ -5,7 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from strategies_plan import LOCALS, tables
 
 from keepalive_py.net import Endpoint, Family, parse_address
@@ -30,6 +30,7 @@ HEAVY = Destination(TO.endpoint, weight=9)
 TABLE: Table = {KEY: ServiceEntry(SERVICE, {TO.endpoint: TO})}
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_the_given_table_stays_as_it_is(want: Table, have: Table) -> None:
     before = deepcopy(have)
@@ -38,6 +39,7 @@ def test_the_given_table_stays_as_it_is(want: Table, have: Table) -> None:
     assert have == before
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_all_at_once_is_the_same_as_one_by_one(want: Table, have: Table) -> None:
     steps = diff(want, have)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from strategies_plan import LOCALS, tables, usable
 
 from keepalive_py.config.model import Forwarding, SchedulerFlag
@@ -40,11 +40,13 @@ def kinds(steps: list[Step]) -> list[type[Step]]:
     return [type(step) for step in steps]
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_the_steps_lead_from_one_table_to_the_other(want: Table, have: Table) -> None:
     assert apply(diff(want, have), have) == want
 
 
+@settings(deadline=None)
 @given(same=tables())
 def test_there_is_nothing_to_do_between_equal_tables(same: Table) -> None:
     copied = {
@@ -56,6 +58,7 @@ def test_there_is_nothing_to_do_between_equal_tables(same: Table) -> None:
     assert diff(same, copied) == []
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_no_pool_with_servers_before_and_after_is_without_one_in_between(want: Table, have: Table) -> None:
     needs = [name for name in want if usable(want[name]) and usable(have.get(name))]
@@ -66,6 +69,7 @@ def test_no_pool_with_servers_before_and_after_is_without_one_in_between(want: T
         assert all(usable(now.get(name)) for name in needs)
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_no_step_changes_nothing_and_each_is_possible_where_it_stands(want: Table, have: Table) -> None:
     now = have
@@ -90,6 +94,7 @@ def test_no_step_changes_nothing_and_each_is_possible_where_it_stands(want: Tabl
         now = apply([step], now)
 
 
+@settings(deadline=None)
 @given(want=tables(), have=tables())
 def test_services_of_others_are_left_alone(want: Table, have: Table) -> None:
     owned = set(list(have)[::2])
@@ -130,14 +135,14 @@ def test_a_sorry_server_comes_before_the_pool_goes_and_the_other_way_round() -> 
 
 
 def test_changed_settings_edit_the_service() -> None:
-    for settings in (
+    for changed in (
         {"scheduler": "rr"},
         {"flags": SchedulerFlag.SCHED1},
         {"persistence_timeout": 60},
         {"netmask": 0xFFFFFF00},
         {"persistence_engine": "sip"},
     ):
-        want = table(to(1), **settings)
+        want = table(to(1), **changed)
 
         assert diff(want, table(to(1))) == [EditService(want[key()].service)]
 
