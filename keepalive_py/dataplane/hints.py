@@ -69,7 +69,10 @@ def _invalid_destination(family: Family, destination: Destination) -> str:
         return f"uthreshold is at most {INT_MAX}"
     if destination.endpoint.family is not family:
         return "a running connection-synchronisation daemon cannot carry servers of the other address family"
-    return f"{destination.endpoint.address} is no unicast address, or a link-local one that is not our own"
+    return (
+        f"{destination.endpoint.address} is no unicast address (or a link-local one that is not our own),"
+        " or this network namespace has its loopback interface down"
+    )
 
 
 def _out_of_range(step: Step) -> str:
