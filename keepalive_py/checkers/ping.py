@@ -23,6 +23,7 @@ class PingCheck(NetworkCheckConfig):
     """No keywords beyond those of every network check; ports mean nothing here."""
 
     KIND: ClassVar[str] = "PING_CHECK"
+    PORTLESS: ClassVar[bool] = True
 
     @classmethod
     def finish(cls, draft: Draft) -> None:

@@ -116,6 +116,10 @@ class CheckConfig:
         the instance of BFD_CHECK, the file of FILE_CHECK. Empty for all others."""
         return ""
 
+    def spread(self) -> tuple[CheckConfig, ...]:
+        """The checks that one block means; usually itself. SMTP_CHECK: one for each `host`."""
+        return (self,)
+
     def partial_delay(self) -> float:
         """Seconds until the next part of a check that is down and has several (the urls of
         HTTP_GET, where `fast_recovery` makes it 0)."""

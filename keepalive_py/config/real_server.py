@@ -171,6 +171,6 @@ def complete(draft: Draft, service: Mapping[str, Any], defaults: Mapping[str, An
     draft.context.service_delay_loop = service["delay_loop"]
     outer = (values, service, defaults)
     checks = [check.complete(each, outer) for each in values.pop("checks", ())]
-    values["checks"] = tuple(each for each in checks if each is not None)
+    values["checks"] = tuple(part for each in checks if each is not None for part in each.spread())
     result: RealServer = constructed(draft)
     return result
