@@ -108,6 +108,16 @@ class PersistenceKind(Kind):
 
 
 @dataclass(frozen=True, slots=True)
+class GranularityKind(Word):
+    """A netmask or a prefix length; the family of the virtual server says which."""
+
+    name: str = "netmask | prefix length"
+
+    def write(self, value: IPv4Address | int | str) -> str:
+        return str(value)
+
+
+@dataclass(frozen=True, slots=True)
 class SorryServer:
     endpoint: Endpoint
     forwarding: Forwarding = Forwarding.NAT
@@ -263,7 +273,7 @@ class VirtualServer:
     )
     persistence_netmask: IPv4Address | int | None = keyword(
         "persistence_granularity",
-        Word(),
+        GranularityKind(),
         default=None,
         check=read_granularity,
         doc="Clients of one network count as one: netmask or IPv6 prefix length.",
@@ -380,10 +390,14 @@ def complete(draft: Draft, around: Surroundings) -> VirtualServer | None:
         values.setdefault(name, default)
     values.setdefault("smtp_alert", around.service_defaults.get("smtp_alert", False))
     values.setdefault("family", _family_of_servers(servers))
-    finished = [real_server.complete(each, values, around.server_defaults) for each in servers]
-    values["real_servers"] = [
-        _with_port(each, server, draft, group) for each, server in zip(servers, finished, strict=True)
-    ]
+    by_endpoint: dict[Endpoint, RealServer] = {}
+    for each in servers:
+        server = _with_port(each, real_server.complete(each, values, around.server_defaults), draft, group)
+        if server.endpoint in by_endpoint:
+            note = "keepalived keeps both, though the kernel has one destination for them"
+            each.warn("duplicate", f"{each.title} is {server.endpoint}, like one above: left out", note)
+        by_endpoint.setdefault(server.endpoint, server)
+    values["real_servers"] = list(by_endpoint.values())
     _settle_quorum(draft)
     values["sorry_server"] = _sorry_server(draft)
     _settle_local_addresses(draft, around)

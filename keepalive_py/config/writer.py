@@ -30,7 +30,7 @@ def write(config: Config) -> str:
     blocks = [
         _top_level_lines(config),
         _block("global_defs", _lines(config.global_defs)),
-        _block("SSL", _lines(config.ssl)) if config.ssl else [],
+        _whole("SSL", _lines(config.ssl)) if config.ssl else [],
         *(_kept(block) for block in config.kept_blocks),
         *_keyed_blocks(config),
         *_extensions(config),
@@ -40,8 +40,14 @@ def write(config: Config) -> str:
 
 
 def _block(head: str, lines: Iterable[str]) -> list[str]:
+    """Nothing, when there are no lines."""
     inner = [INDENT + line for line in lines]
     return [f"{head} {{", *inner, "}"] if inner else []
+
+
+def _whole(head: str, lines: Iterable[str]) -> list[str]:
+    """A block that means something without lines too."""
+    return _block(head, lines) or [f"{head} {{", "}"]
 
 
 def _line(name: str, text: str) -> str:
@@ -84,7 +90,7 @@ def _extensions(config: Config) -> Iterator[list[str]]:
         for block in blocks:
             title = getattr(block, "name", None)
             head = name if title is None else f"{name} {words_of(title)}"
-            yield _block(head, _lines(block)) or [f"{head} {{", "}"]
+            yield _whole(head, _lines(block))
 
 
 def _lines(value: Any, skip: Mapping[str, Any] | None = None) -> Iterator[str]:
@@ -109,7 +115,7 @@ def _keyword_lines(keyword: Keyword, found: Any, owner: Any) -> Iterator[str]:
     kind = keyword.kind
     if isinstance(kind, Block):
         for each in found if keyword.repeated else [found]:
-            yield from _block(keyword.name, _lines(each)) or [f"{keyword.name} {{", "}"]
+            yield from _whole(keyword.name, _lines(each))
     elif isinstance(kind, Lines):
         yield from _block(keyword.name, [kind.entry.write(each) for each in found])
     elif isinstance(kind, MethodKind):
@@ -163,7 +169,7 @@ def _real_server(server: RealServer, service: VirtualServer, defs: GlobalDefs) -
         lines += _check(check, base, outer)
     head = f"real_server {server.endpoint.address}"
     head += f" {server.endpoint.port}" if server.endpoint.port else ""
-    return _block(head, lines) or [f"{head} {{", "}"]
+    return _whole(head, lines)
 
 
 def _heritage(block: RealServer | VirtualServer) -> dict[str, Any]:
@@ -182,7 +188,7 @@ def _check(check: CheckConfig, base: Endpoint, outer: tuple[Mapping[str, Any], .
     unsaid["delay_loop"] = plain["delay_loop"]
     unsaid.update({name: getattr(check, name) for name in check.WITHOUT})
     lines = [*_aim(check, base), *_lines(check, unsaid)]
-    return _block(check.KIND, lines) or [f"{check.KIND} {{", "}"]
+    return _whole(check.KIND, lines)
 
 
 def _aim(check: CheckConfig, base: Endpoint) -> Iterator[str]:
