@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -71,7 +72,9 @@ class IpvsDataplane:
         try:
             self._netlink = GenericNetlink(self._namespace, buffer=self._buffer)
         except OSError as error:
-            raise FeatureMissing(GENERIC_NETLINK, f"Linux ({error.strerror})") from error
+            if error.errno in (errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT):
+                raise FeatureMissing(GENERIC_NETLINK, "Linux with CONFIG_NET") from error
+            raise KernelRefused("open a netlink socket", error.errno or errno.EIO) from error
         try:
             await self._find_family()
             self.version = self._ask_version()
@@ -90,7 +93,8 @@ class IpvsDataplane:
         if await modules.load(MODULE) and self._kernel.bind_family(wire.FAMILY_NAME):
             return
         if await modules.exists(MODULE):
-            raise KernelRefused(f"load the kernel module {MODULE}", errno.EPERM, PRIVILEGE)
+            words = PRIVILEGE if os.geteuid() else "see the kernel's log for the reason"
+            raise KernelRefused(f"load the kernel module {MODULE}", errno.EPERM, words)
         raise FeatureMissing(IPVS, f"a kernel with IPVS (CONFIG_IP_VS; module {MODULE})")
 
     def _ask_version(self) -> wire.Version:

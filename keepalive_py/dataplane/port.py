@@ -62,7 +62,8 @@ class Dataplane(Protocol):
         """Let go of descriptors. The table stays as it is."""
 
     async def read(self) -> Table:
-        """The whole table as the kernel holds it now."""
+        """The whole table as the kernel holds it now: services in any order, the
+        destinations of each in the order in which they were added."""
 
     async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
         """Run the steps; the refused ones come back."""

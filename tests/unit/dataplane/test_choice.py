@@ -11,7 +11,7 @@ import pytest
 from contract.values import service
 
 from keepalive_py import dataplane
-from keepalive_py.dataplane import choose, features, ipvs, modules, namespace
+from keepalive_py.dataplane import choose, features, ipvs, modules, namespace, netlink
 from keepalive_py.dataplane.ipvs import IPVS, IpvsDataplane
 from keepalive_py.dataplane.memory import MemoryDataplane
 from keepalive_py.dataplane.netlink import GenericNetlink, Refused
@@ -102,11 +102,35 @@ async def test_no_family_and_no_module_is_a_missing_feature(monkeypatch: pytest.
 async def test_a_module_that_may_not_be_loaded_is_a_missing_privilege(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(modules, "load", no)
     monkeypatch.setattr(modules, "exists", yes)
     with pytest.raises(KernelRefused, match="CAP_NET_ADMIN") as caught:
         await IpvsDataplane().open()
     assert caught.value.errno == errno.EPERM
+
+
+@pytest.mark.usefixtures("_no_ipvs")
+async def test_a_module_that_root_cannot_load_points_to_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(modules, "load", no)
+    monkeypatch.setattr(modules, "exists", yes)
+    with pytest.raises(KernelRefused, match="log"):
+        await IpvsDataplane().open()
+
+
+@pytest.mark.parametrize(
+    ("number", "error"), [(errno.EAFNOSUPPORT, FeatureMissing), (errno.EMFILE, KernelRefused)]
+)
+async def test_no_descriptors_is_trouble_and_no_lack_of_ipvs(
+    monkeypatch: pytest.MonkeyPatch, number: int, error: type[Exception]
+) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(netlink, "_open", fail)
+    with pytest.raises(error):
+        await IpvsDataplane().open()
 
 
 async def test_a_module_is_loaded_when_the_family_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
