@@ -12,9 +12,9 @@ import dataclasses
 import os
 import sys
 from collections.abc import Sequence
-from importlib import import_module
 
 from keepalive_py import __version__
+from keepalive_py.cli import genhash
 from keepalive_py.cli import options as command_line
 from keepalive_py.cli.config_test import config_test
 from keepalive_py.cli.dry_run import dry_run
@@ -70,7 +70,7 @@ def act(line: CommandLine, words: Sequence[str]) -> int:
     if line.action == "signum":
         return print_signum(line.rest[0])
     if line.action == "genhash":
-        return int(import_module("keepalive_py.cli.genhash").main(line.rest))
+        return genhash.main(line.rest)
     if line.options.config_test:
         return config_test(line.options)
     if line.options.dry_run:

@@ -4,6 +4,9 @@
 |---|---|
 | HUP | reload; one that comes during a reload makes one more |
 | TERM, INT | stop |
+| USR1 | dump configuration and state |
+| USR2 | dump the statistics |
+| RTMIN+2 | dump both as JSON |
 """
 
 from __future__ import annotations
@@ -15,13 +18,17 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from keepalive_py.checkers import REGISTRY
+from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.model import Config
-from keepalive_py.daemon import logs, voice
+from keepalive_py.config.writer import write
+from keepalive_py.daemon import dump, logs, voice
+from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
+from keepalive_py.daemon.dump_files import DumpFiles, replace_file
 from keepalive_py.daemon.loading import Ready, load, new_errors
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
@@ -34,6 +41,7 @@ from keepalive_py.notify.security import account
 from keepalive_py.probing import Engine
 
 EXIT_OK, EXIT_FATAL = 0, 1
+SIGNAL_JSON = signal.SIGRTMIN + 2
 
 # Settings that only a restart can change, and what they are called (keepalived.conf(5)).
 FIXED = {
@@ -52,6 +60,7 @@ class Life:
         assert ready.config is not None
         self.options = options
         self.ready = ready
+        self.config = ready.config
         self.paths = paths
         self.systemd = systemd
         self.stopping = asyncio.Event()
@@ -59,42 +68,61 @@ class Life:
         self.credentials = Credentialed(ready.policy)
         self.supervisor: Supervisor | None = None
         self.tasks: list[asyncio.Task[None]] = []
+        self.dumps: set[asyncio.Future[None]] = set()
+        self.born = time.time()
 
     async def run(self) -> int:
         """Until a signal ends it. The exit status."""
         self.handle_signals()
         try:
             supervisor = self.supervisor = await self.made()
+            await self.boundary_script("startup")
             await supervisor.start()
         except (KeepaliveError, OSError) as error:
             voice.log.error(f"IPVS: Can't initialize ipvs: {error}")
             self.systemd.failed(getattr(error, "errno", None) or 1)
             return EXIT_FATAL
-        settle_memory()
-        voice.say("Startup complete")
-        self.systemd.ready(summary(supervisor.config))
+        self.running(supervisor)
         self.tasks = [self.task(self.reloading(), "reload"), self.task(self.watchdog(), "watchdog")]
+        voice.say("Startup complete")
         await self.stopping.wait()
         await self.stop(supervisor)
         return EXIT_OK
 
     async def made(self) -> Supervisor:
-        config = self.ready.config
-        assert config is not None
-        defs = config.global_defs
+        """The rooms, put together. Raises KeepaliveError, OSError when there is no dataplane."""
+        config, defs = self.config, self.config.global_defs
+        voice.log.debug("Initializing ipvs")
         dataplane = await choose(self.options.dataplane, namespace=defs.net_namespace_ipvs, warn=voice.warn)
         engine = Engine(registry=REGISTRY, trouble=voice.trouble, resolve=self.credentials)
         engine.attach(asyncio.get_running_loop())
         launcher = NotifyLauncher(engine, self.credentials)
-        notifier = Notifier(launcher.launch, account, voice.warn, time.time)
         return Supervisor(
             config,
             dataplane,
             engine,
-            notifier,
+            Notifier(launcher.launch, account, voice.warn, time.time),
             router_id=router_id(config),
             reconcile_interval=self.options.reconcile_interval,
         )
+
+    def running(self, supervisor: Supervisor) -> None:
+        """After a start or a reload."""
+        settle_memory()
+        save_copy(supervisor.config)
+        if self.options.dump_config:
+            for line in dump.parent_data(supervisor.config, {}).splitlines():
+                voice.say(line)
+        if not supervisor.config.virtual_servers:
+            voice.warn("There is no virtual server in the configuration: nothing to do")
+        self.systemd.ready(summary(supervisor.config))
+
+    async def boundary_script(self, title: str) -> None:
+        defs = self.config.global_defs
+        script = defs.startup_script if title == "startup" else defs.shutdown_script
+        patience = defs.startup_script_timeout if title == "startup" else defs.shutdown_script_timeout
+        if self.supervisor is not None:
+            await run_boundary_script(self.supervisor.engine, title, script, patience)
 
     # Signals.
 
@@ -104,6 +132,9 @@ class Life:
             signal.SIGHUP: self.reload_wanted.set,
             signal.SIGTERM: self.stopping.set,
             signal.SIGINT: self.interrupted,
+            signal.SIGUSR1: lambda: self.dump(DumpFiles.data),
+            signal.SIGUSR2: lambda: self.dump(DumpFiles.statistics),
+            SIGNAL_JSON: lambda: self.dump(DumpFiles.as_json),
         }
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
@@ -111,6 +142,13 @@ class Life:
     def interrupted(self) -> None:
         if not self.options.ignore_sigint:
             self.stopping.set()
+
+    def dump(self, what: Callable[[DumpFiles], Awaitable[None]]) -> None:
+        if self.supervisor is not None:
+            files = DumpFiles(self.supervisor, self.paths, self.born)
+            work = asyncio.ensure_future(what(files))
+            self.dumps.add(work)
+            work.add_done_callback(self.dumps.discard)
 
     # Reload.
 
@@ -121,28 +159,27 @@ class Life:
             self.systemd.reloading()
             voice.say("Reloading ...")
             await self.reload()
-            self.systemd.ready(summary(self.supervisor.config) if self.supervisor else "")
 
     async def reload(self) -> None:
         """Read everything anew; a configuration with something new wrong with it changes nothing."""
         ready = await self.read_again()
-        why = self.refusal(ready)
-        if why:
-            voice.complain(ready.errors)
-            voice.log.error(f"Reload refused, the running configuration stays: {why}")
-            return
-        supervisor, config = self.supervisor, ready.config
+        supervisor = self.supervisor
         assert supervisor is not None
-        assert config is not None
+        why = self.refusal(ready)
+        if why or ready.config is None:
+            voice.complain(ready.errors)
+            voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
+            self.systemd.ready(f"reload refused: {why}")
+            return
         voice.complain(ready.diagnostics)
         for remark in ready.remarks:
             voice.warn(remark)
-        self.ready = ready
+        self.ready, self.config = ready, ready.config
         self.credentials.replace(ready.policy)
-        logs.OUTPUTS.reopen()
-        supervisor.router_id = router_id(config)
-        await supervisor.reload(config)
-        settle_memory()
+        reopen_log_files()
+        supervisor.router_id = router_id(self.config)
+        await supervisor.reload(self.config)
+        self.running(supervisor)
         voice.say("Reload complete")
 
     async def read_again(self) -> Ready:
@@ -159,23 +196,24 @@ class Life:
                     flag.unlink()
 
     def flag_file(self) -> Path | None:
-        assert self.ready.config is not None
-        name = self.ready.config.global_defs.reload_file
+        name = self.config.global_defs.reload_file
         return None if name is None else Path(name or self.paths.reload_flag)
 
     def refusal(self, ready: Ready) -> str:
         """Why this configuration cannot follow the running one; "" when it can."""
         if ready.config is None:
             return "there is no configuration to run"
+        log = self.config.global_defs.reload_check_config
+        if log is not None and exit_status(ready.diagnostics):
+            write_complaints(log, ready)
+            return f"New config failed validation, see {log} for details"
         if self.options.strict and ready.errors:
             return f"{len(ready.errors)} error(s)"
         fresh = new_errors(self.ready.diagnostics, ready.diagnostics)
         if fresh:
             return f"{len(fresh)} new error(s), the first: {voice.diagnostic_line(fresh[0])}"
-        running = self.ready.config
-        assert running is not None
         for name, title in FIXED.items():
-            if getattr(running.global_defs, name) != getattr(ready.config.global_defs, name):
+            if getattr(self.config.global_defs, name) != getattr(ready.config.global_defs, name):
                 return f"Cannot change {title} at a reload - please restart keepalive-py"
         return ""
 
@@ -195,6 +233,9 @@ class Life:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await supervisor.stop(keep_table=self.options.keep_table)
+        await self.boundary_script("shutdown")
+        await asyncio.gather(*self.dumps, return_exceptions=True)
+        await supervisor.close()
 
     def task(self, work: object, name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work, name=name)  # type: ignore[arg-type]
@@ -207,6 +248,34 @@ def router_id(config: Config) -> str:
 def summary(config: Config) -> str:
     count = sum(len(vs.real_servers) for vs in config.virtual_servers)
     return f"{len(config.virtual_servers)} virtual servers, {count} real servers"
+
+
+def save_copy(config: Config) -> None:
+    """config_save_dir: what we understood, under the time at which we did."""
+    directory = config.global_defs.config_save_dir
+    if directory is None:
+        return
+    try:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        replace_file(f"{directory}/keepalived.conf.{time.strftime('%Y%m%d-%H%M%S')}", write(config))
+    except OSError as error:
+        voice.warn(f"Unable to save a copy of the configuration in {directory}: {error.strerror}")
+
+
+def write_complaints(path: str, ready: Ready) -> None:
+    text = "".join(f"{voice.diagnostic_line(each)}\n" for each in ready.diagnostics)
+    try:
+        with open(path, "a", encoding="utf-8", errors="backslashreplace") as stream:
+            stream.write(text)
+    except OSError as error:
+        voice.warn(f"Unable to write {path}: {error.strerror}")
+
+
+def reopen_log_files() -> None:
+    try:
+        logs.OUTPUTS.reopen()
+    except OSError as error:
+        voice.warn(f"Unable to reopen {error.filename}: {error.strerror}")
 
 
 def settle_memory() -> None:

@@ -8,7 +8,6 @@ import os
 from collections.abc import Iterator
 
 NETNS_DIR = "/run/netns"
-OWN_NAMESPACE = "/proc/thread-self/ns/net"
 CLONE_NEWNET = 0x40000000  # linux/sched.h
 
 
@@ -16,19 +15,6 @@ def enter(name: str) -> None:
     """Move this thread into the namespace `name` for good. Raises OSError."""
     with descriptor_of(f"{NETNS_DIR}/{name}") as descriptor:
         join(descriptor)
-
-
-@contextlib.contextmanager
-def entered(name: str) -> Iterator[None]:
-    """Be in another namespace for the body: sockets opened there stay there. "" is init's own.
-    Raises OSError."""
-    path = f"{NETNS_DIR}/{name}" if name else "/proc/1/ns/net"
-    with descriptor_of(OWN_NAMESPACE) as home, descriptor_of(path) as there:
-        join(there)
-        try:
-            yield
-        finally:
-            join(home)
 
 
 @contextlib.contextmanager

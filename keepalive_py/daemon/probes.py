@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Protocol
 
 from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import CheckConfig
@@ -18,13 +17,6 @@ FIRST_CHECK = 1.0  # seconds from a start or reload, before the warmup (keepaliv
 
 # (check, verdict, started, ended) -> seconds until the next run.
 OnVerdict = Callable[[CheckerState, Verdict, float, float], float]
-
-
-class EventDriven(Protocol):
-    """Who drives the checks that are not probed (FILE_CHECK, BFD_CHECK)."""
-
-    def follow(self, checkers: Iterable[CheckerState]) -> None:
-        """These, and no others, are to be told of changes from now on."""
 
 
 class Probes:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+SHOWN = {"\n": " | ", "\t": " "}
 BACKLOG = 8192  # lines
 CLOSING_TIME = 1.0  # seconds given to a backlog at the end
 RECONNECT_AFTER = 1.0  # seconds between attempts to reach a syslog that is away
@@ -44,8 +45,13 @@ class LogLine:
         return json.dumps(line, default=str, ensure_ascii=False)
 
     def body(self, form: str) -> str:
-        """The text without a time; line breaks would fake another line."""
-        return self.as_json() if form == "json" else self.text.replace("\n", " | ")
+        """The text without a time. Line breaks would fake another line, other control
+        characters could speak to a terminal."""
+        if form == "json":
+            return self.as_json()
+        if self.text.isprintable():
+            return self.text
+        return "".join(each if each.isprintable() else SHOWN.get(each, "\ufffd") for each in self.text)
 
 
 class Sink(Protocol):

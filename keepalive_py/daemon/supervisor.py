@@ -18,13 +18,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from keepalive_py.checkers import REGISTRY
-from keepalive_py.config.model import Config, LvsFlushOnStop, LvsTimeouts
+from keepalive_py.checkers.file import FileCheck
+from keepalive_py.config.model import Config, LvsFlushOnStop
 from keepalive_py.daemon import voice
+from keepalive_py.daemon.addresses import AddressWatch
+from keepalive_py.daemon.files import FileChecks
+from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.dataplane.port import Dataplane
-from keepalive_py.errors import KeepaliveError
-from keepalive_py.health import lifecycle, suspension
+from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
 from keepalive_py.health.reload import reload as reload_health
@@ -35,7 +38,7 @@ from keepalive_py.net import Address
 from keepalive_py.notify.notifier import Notifier
 from keepalive_py.plan.desired import desired, sharing
 from keepalive_py.plan.table import Table
-from keepalive_py.probing import Engine
+from keepalive_py.probing import Engine, Statistics
 
 SLICE = 64  # virtual servers compared between two yields
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
@@ -66,8 +69,10 @@ class Supervisor:
         self.index: dict[ServiceState, int] = {}
         self.sharing: tuple[tuple[int, ...], ...] = ()
         self.probes = Probes(engine, REGISTRY, self.verdict)
+        self.files = FileChecks(asyncio.get_running_loop(), self.file_verdict)
         self.writer = TableWriter(dataplane, self.wanted, self.notify, voice.warn, reconcile_interval)
-        self.kernel_timeouts: LvsTimeouts | None = None
+        self.addresses: AddressWatch | None = None
+        self.kernel = KernelSettings(dataplane)
         self.events = Counter[str]()
         self.reloads = 0
         self._task: asyncio.Task[None] | None = None
@@ -75,6 +80,22 @@ class Supervisor:
     @property
     def now(self) -> float:
         return self.engine.clock()
+
+    @property
+    def probe_statistics(self) -> Statistics:
+        return self.engine.statistics
+
+    def counts(self) -> dict[str, object]:
+        """What happened so far, by name."""
+        return {
+            "reloads": self.reloads,
+            "table_repairs": self.writer.repaired,
+            "refused_steps": self.writer.refused,
+            "notify_scripts": self.notifier.scripts.started,
+            "fifo_lines_lost": self.notifier.lines_lost,
+            "mails_waiting": len(self.notifier.mailer.waiting),
+            "events": dict(self.events),
+        }
 
     # Start.
 
@@ -85,9 +106,9 @@ class Supervisor:
         if defs.lvs_flush:
             await self.writer.flush()
         await self.writer.adopt()
-        await self.set_timeouts()
-        await self.start_sync_daemons()
+        await self.kernel.apply(None, defs)
         self.notifier.configure(defs, router_id=self.router_id)
+        self.watch_addresses()
         self.services, events = lifecycle.start(self.config, self.now, self.present)
         self.take_over(events, Reason.START)
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
@@ -101,7 +122,9 @@ class Supervisor:
         self.happened(events)
         voice.tell(suspension.armed(self.services, self.now, reason))
         driven = self.probes.follow(self.services)
-        for kind, count in Counter(checker.config.KIND for checker in driven).items():
+        self.files.follow(driven, self.config.track_files)
+        nobodys = Counter(each.config.KIND for each in driven if not isinstance(each.config, FileCheck))
+        for kind, count in nobodys.items():
             voice.warn(f"{count} {kind} not followed: the real servers keep the state they started with")
 
     def happened(self, events: Sequence[Event]) -> None:
@@ -119,6 +142,9 @@ class Supervisor:
             self.happened(events)
             self.changed(checker)
         return delay
+
+    def file_verdict(self, checker: CheckerState, verdict: Verdict) -> None:
+        self.verdict(checker, verdict, self.now, self.now)
 
     def changed(self, checker: CheckerState) -> None:
         server = checker.server
@@ -147,14 +173,40 @@ class Supervisor:
         if part:
             yield desired(config, services, only=part)
 
+    def watch_addresses(self) -> None:
+        """Only ha_suspend needs to know this host's addresses. When they cannot be known its
+        virtual servers count as present: better checked too often than never."""
+        wanted = [vs for vs in self.config.virtual_servers if vs.ha_suspend]
+        if wanted and self.addresses is None:
+            try:
+                loop = asyncio.get_running_loop()
+                self.addresses = AddressWatch(self.addresses_changed, loop)
+                self.present = self.addresses.known
+            except OSError as error:
+                voice.warn(f"ha_suspend: the addresses of this host cannot be read: {error.strerror}")
+                self.present = frozenset(vs.endpoint.address for vs in wanted if vs.endpoint is not None)
+        elif not wanted and self.addresses is not None:
+            self.addresses.close()
+            self.addresses = None
+
     def addresses_changed(self, present: frozenset[Address]) -> None:
         """For ha_suspend: this host's addresses are now these."""
+        for address in sorted(present ^ self.present, key=str):
+            if self.is_waited_for(address):
+                voice.say(wording.address_line(address, added=address in present))
         self.present = present
         before = [service.suspended for service in self.services]
         voice.tell(suspension.addresses_changed(self.services, present, self.now))
         for service, was in zip(self.services, before, strict=True):
             if service.suspended != was:
                 self.probes.suspend(service)
+
+    def is_waited_for(self, address: Address) -> bool:
+        """Whether a virtual server with ha_suspend has it."""
+        alone = frozenset((address,))
+        return any(
+            service.vs.ha_suspend and not suspension.is_suspended(service, alone) for service in self.services
+        )
 
     # Reload.
 
@@ -163,23 +215,26 @@ class Supervisor:
         before = self.config
         self.config = config
         self.notifier.configure(config.global_defs, router_id=self.router_id)
+        self.watch_addresses()
         self.services, events = reload_health(self.services, config, self.now, self.present)
         self.take_over(events, Reason.RELOAD)
         self.reloads += 1
         self.writer.touch_everything()
-        await self.set_timeouts()
-        if before.global_defs.lvs_sync_daemon != config.global_defs.lvs_sync_daemon:
-            await self.stop_sync_daemons(before)
-            await self.start_sync_daemons()
+        await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()
 
     # Stop.
 
-    async def stop(self, *, keep_table: bool) -> None:
+    async def stop(
+        self, *, keep_table: bool, before_end: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         """As keepalived stops: real servers out, then services; only omega notifies. With
-        `keep_table` nothing is removed and nobody is told."""
+        `keep_table` nothing is removed and nobody is told. Processes can still be started."""
         for subscription in list(self.probes.subscriptions.values()):
             self.engine.remove(subscription)
+        self.files.close()
+        if self.addresses is not None:
+            self.addresses.close()
         await self.end_writer()
         if not keep_table:
             events = lifecycle.stop(self.services, self.config.global_defs, self.now)
@@ -187,8 +242,10 @@ class Supervisor:
             await self.empty_table()
             self.notifier.tell(events)
         await self.notifier.close(STOP_PATIENCE)
-        await self.restore_timeouts()
-        await self.stop_sync_daemons(self.config)
+        await self.kernel.restore(self.config.global_defs)
+
+    async def close(self) -> None:
+        """After `stop`: let go of everything."""
         await self.engine.close()
         await self.dataplane.close()
 
@@ -206,48 +263,3 @@ class Supervisor:
                 await self.writer.flush()
         else:
             await self.writer.remove_all()
-
-    # What is global in the kernel.
-
-    async def set_timeouts(self) -> None:
-        wanted = self.config.global_defs.lvs_timeouts
-        if wanted is None:
-            return
-        with refusals_said():
-            if self.kernel_timeouts is None:
-                self.kernel_timeouts = await self.dataplane.timeouts()
-            await self.dataplane.set_timeouts(wanted)
-
-    async def restore_timeouts(self) -> None:
-        if self.kernel_timeouts is not None:
-            with refusals_said():
-                await self.dataplane.set_timeouts(self.kernel_timeouts)
-
-    async def start_sync_daemons(self) -> None:
-        """Without a VRRP instance that decides, both master and backup run."""
-        daemon = self.config.global_defs.lvs_sync_daemon
-        if daemon is None:
-            return
-        if daemon.instance is not None:
-            voice.warn(f"lvs_sync_daemon follows VRRP instance {daemon.instance}: keepalived must run it")
-            return
-        for master in (True, False):
-            with refusals_said():
-                await self.dataplane.start_sync_daemon(daemon, master=master)
-
-    async def stop_sync_daemons(self, config: Config) -> None:
-        daemon = config.global_defs.lvs_sync_daemon
-        if daemon is None or daemon.instance is not None:
-            return
-        for master in (True, False):
-            with refusals_said():
-                await self.dataplane.stop_sync_daemon(daemon, master=master)
-
-
-@contextlib.contextmanager
-def refusals_said() -> Iterator[None]:
-    """What the kernel refuses here is worth a line and no more."""
-    try:
-        yield
-    except (KeepaliveError, OSError) as error:
-        voice.warn(f"IPVS: {error}")

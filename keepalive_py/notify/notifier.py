@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import signal
 from collections.abc import Callable, Iterable
@@ -50,6 +51,10 @@ class Notifier:
         for fifo in wanted:
             if fifo not in self.fifos:
                 self.open_fifo(fifo)
+
+    @property
+    def lines_lost(self) -> int:
+        return sum(fifo.lost for fifo in self.fifos.values())
 
     def tell(self, events: Iterable[Event]) -> None:
         for event in events:
@@ -101,8 +106,7 @@ class Notifier:
 
     async def close(self, patience: float) -> None:
         """Give scripts and mails `patience` seconds, then end what is left."""
-        await self.scripts.finish(patience)
-        await self.mailer.close(patience)
+        await asyncio.gather(self.scripts.finish(patience), self.mailer.close(patience))
         for known in list(self.fifos):
             self.close_fifo(known)
 

@@ -1,0 +1,22 @@
+"""The subcommands of `keepalive-ctl`, one file each.
+
+A file defines `COMMAND`, or several; the list here is all there is to registering one. A
+command adds its arguments to a parser, runs with what was parsed, and returns the exit status.
+Names of two words (`config check`) stand under their first one.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`name` is one word or two."""
+
+    name: str
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]

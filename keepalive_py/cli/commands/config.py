@@ -1,0 +1,75 @@
+"""`keepalive-ctl config …`: look at configurations without running them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+
+from keepalive_py.cli.commands import Command
+from keepalive_py.cli.dry_run import dry_run
+from keepalive_py.cli.report import show
+from keepalive_py.config.diagnostics import exit_status
+from keepalive_py.config.render import as_json
+from keepalive_py.config.writer import write
+from keepalive_py.daemon.loading import load, read
+from keepalive_py.daemon.options import DEFAULT_CONFIG, Options
+
+
+def reading_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--extra-file", help="side file with our own keywords")
+    parser.add_argument("--config-id", help="read the lines that @ID selects (default: node name)")
+
+
+def file_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", nargs="?", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
+    reading_arguments(parser)
+
+
+def options_of(arguments: argparse.Namespace, file: str) -> Options:
+    return Options(config_file=file, extra_file=arguments.extra_file, config_id=arguments.config_id)
+
+
+def check_arguments(parser: argparse.ArgumentParser) -> None:
+    file_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="diagnostics as JSON")
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """The exit status of `keepalived -t`."""
+    ready = load(options_of(arguments, arguments.file))
+    status = exit_status(ready.diagnostics)
+    if arguments.json:
+        plain = [as_json(each) for each in ready.diagnostics]
+        whole = {"exit_status": status, "diagnostics": plain, "files": ready.files, "remarks": ready.remarks}
+        print(json.dumps(whole, indent=2))
+        return status
+    show(ready.diagnostics, sys.stdout)
+    for remark in ready.remarks:
+        print(remark)
+    return status
+
+
+def fmt(arguments: argparse.Namespace) -> int:
+    """Print the configuration as understood, in canonical form; comments are not kept."""
+    loaded = read(options_of(arguments, arguments.file))
+    show(loaded.diagnostics, sys.stderr)
+    if loaded.config is None:
+        return loaded.exit_status or 1
+    print(write(loaded.config), end="")
+    return 0
+
+
+def plan_arguments(parser: argparse.ArgumentParser) -> None:
+    file_arguments(parser)
+    parser.add_argument("--dataplane", choices=("auto", "ipvs", "memory"), default="auto")
+
+
+def plan(arguments: argparse.Namespace) -> int:
+    return dry_run(replace(options_of(arguments, arguments.file), dataplane=arguments.dataplane))
+
+
+CHECK = Command("config check", "check a configuration", check_arguments, check)
+FMT = Command("config fmt", "print a configuration in canonical form", file_arguments, fmt)
+PLAN = Command("config plan", "the steps from the table as it is to a configuration", plan_arguments, plan)
