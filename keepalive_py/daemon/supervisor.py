@@ -225,9 +225,7 @@ class Supervisor:
 
     # Stop.
 
-    async def stop(
-        self, *, keep_table: bool, before_end: Callable[[], Awaitable[None]] | None = None
-    ) -> None:
+    async def stop(self, *, keep_table: bool) -> None:
         """As keepalived stops: real servers out, then services; only omega notifies. With
         `keep_table` nothing is removed and nobody is told. Processes can still be started."""
         for subscription in list(self.probes.subscriptions.values()):
