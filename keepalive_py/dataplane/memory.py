@@ -41,6 +41,7 @@ ENGINES = frozenset(("sip",))
 SCHEDULER_LENGTH, ENGINE_LENGTH = 15, 16  # the kernel's netlink policy
 TIMEOUTS = LvsTimeouts(tcp=900, tcpfin=120, udp=300)
 CHUNK = 512
+HISTORY = 50_000  # steps that are kept at least
 UINT32 = 0xFFFFFFFF
 OK = 0
 
@@ -112,7 +113,7 @@ class MemoryDataplane:
     async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
         refusals = []
         for count, step in enumerate(steps, 1):
-            self.history.append(step)
+            self._remember(step)
             refusals.append(self._scripted(step) or settle.attempt(step, self._run))
             if count % CHUNK == 0:
                 await asyncio.sleep(0)
@@ -156,6 +157,12 @@ class MemoryDataplane:
         )
 
     # ------------------------------------------------------------ one step
+
+    def _remember(self, step: Step) -> None:
+        """A daemon may run on this for months."""
+        self.history.append(step)
+        if len(self.history) > 2 * HISTORY:
+            del self.history[:-HISTORY]
 
     def _scripted(self, step: Step) -> Refusal | None:
         for script in self._scripts:

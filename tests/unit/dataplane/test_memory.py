@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 from contract.values import endpoint, service, virtual
 
 from keepalive_py.config.model import Forwarding, LvsSyncDaemon
+from keepalive_py.dataplane import memory
 from keepalive_py.dataplane.memory import MemoryDataplane
 from keepalive_py.dataplane.port import Counters
 from keepalive_py.errors import KernelRefused
@@ -42,6 +44,18 @@ async def test_every_step_that_was_tried_is_in_the_history(plane: MemoryDataplan
     steps: list[Step] = [AddDestination(KEY, RS), AddDestination(virtual(port=9), RS), DeleteService(KEY)]
     await plane.apply(steps)
     assert plane.history == steps
+
+
+async def test_the_history_does_not_grow_for_ever(
+    plane: MemoryDataplane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "HISTORY", 10)
+    for weight in range(50):
+        await plane.apply([AddDestination(KEY, replace(RS, weight=weight))])
+        assert len(plane.history) <= 20
+    assert plane.history[-10:] == [
+        AddDestination(KEY, replace(RS, weight=weight)) for weight in range(40, 50)
+    ]
 
 
 async def test_a_scripted_refusal_hits_the_next_step_once(plane: MemoryDataplane) -> None:
