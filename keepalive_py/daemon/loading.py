@@ -55,7 +55,11 @@ class Ready:
 
 def load(options: Options) -> Ready:
     """Read everything anew. Mistakes are diagnostics; nothing is raised for them."""
-    return judged(read(options))
+    loaded = read(options)
+    if loaded.config is not None and not options.serve_checkers:
+        nothing = dataclasses.replace(loaded.config, virtual_servers=())
+        loaded = dataclasses.replace(loaded, config=nothing)
+    return judged(loaded)
 
 
 def read(options: Options) -> Loaded:

@@ -239,8 +239,8 @@ class Supervisor:
             voice.tell(events)
             await self.empty_table()
             self.notifier.tell(events)
+            await self.kernel.restore(self.config.global_defs)
         await self.notifier.close(STOP_PATIENCE)
-        await self.kernel.restore(self.config.global_defs)
 
     async def close(self) -> None:
         """After `stop`: let go of everything."""

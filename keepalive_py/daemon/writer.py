@@ -50,7 +50,7 @@ class TableWriter:
         self.interval = interval
         self.news = RefusalNews(warn)
         self.present: Table = {}
-        self.owned: set[ServiceKey] = set()
+        self.owned: dict[ServiceKey, None] = {}  # in the order of the configuration
         self.touched: set[int] = set()
         self.everything = False
         self.reading_due = False
@@ -59,6 +59,7 @@ class TableWriter:
         self.repaired = 0  # changes of somebody else, since the start
         self.retry_in = RETRY_FIRST
         self.drift: set[str] = set()
+        self.closed = False
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._idle = asyncio.Event()
@@ -148,13 +149,15 @@ class TableWriter:
 
     async def bring(self, part: Table) -> int:
         """Make the services of `part` as wanted. The number of steps refused."""
-        self.owned |= part.keys()
+        self.owned.update(dict.fromkeys(part))
         have = {key: entry for key in part if (entry := self.present.get(key)) is not None}
         return await self.run_steps(diff(part, have))
 
     async def drop(self, keys: Sequence[ServiceKey]) -> None:
         self.refused += await self.run_steps([DeleteService(key) for key in keys])
-        self.owned -= {key for key in keys if key not in self.present}
+        for key in keys:
+            if key not in self.present:
+                self.owned.pop(key, None)
 
     async def run_steps(self, steps: list[Step]) -> int:
         if not steps:
@@ -221,10 +224,11 @@ class TableWriter:
 
     async def remove_all(self) -> None:
         """Every service of ours; the kernel drops the destinations with their service."""
-        steps: list[Step] = [DeleteService(key) for key in self.present if key in self.owned]
+        steps: list[Step] = [DeleteService(key) for key in self.owned]
         with contextlib.suppress(KeepaliveError, OSError):
             await self.run_steps(steps)
 
     def close(self) -> None:
+        self.closed = True
         if self._timer is not None:
             self._timer.cancel()
