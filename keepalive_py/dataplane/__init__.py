@@ -3,6 +3,9 @@
 `port` is the interface: read the whole table, apply steps, count, flush. Behind it:
 
 - `ipvs`: the kernel's, over generic netlink. `netlink` is its socket, `wire.ipvs` its words;
+- `fullnat_snat`: `ipvs` and, for services with local addresses, source NAT by nf_tables
+  (`nftables` is its socket, `wire.nftables` its words). On a kernel whose IPVS knows local
+  addresses itself it is `ipvs` alone;
 - `memory`: one in this process. It refuses what the kernel refuses, so it serves for
   embedding, for `--dry-run`, and as a mock in anybody's tests.
 
@@ -26,7 +29,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from keepalive_py.dataplane.ipvs import IPVS_FEATURES, IpvsDataplane
+from keepalive_py.dataplane.fullnat_snat import FullnatSnatDataplane
+from keepalive_py.dataplane.ipvs import IPVS_FEATURES
 from keepalive_py.dataplane.memory import MemoryDataplane
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import ConfigError, FeatureMissing
@@ -37,7 +41,7 @@ NAMES = (AUTO, "ipvs", "memory")
 Factory = Callable[[str | None], Dataplane]  # the network namespace, None: ours
 
 FACTORIES: Mapping[str, Factory] = {
-    "ipvs": lambda namespace: IpvsDataplane(namespace=namespace),
+    "ipvs": lambda namespace: FullnatSnatDataplane(namespace=namespace),
     "memory": lambda namespace: MemoryDataplane(),
 }
 

@@ -14,6 +14,9 @@ What the kernel needs for it is checked when the first local address comes:
   node, so it is asked for and never set.
 
 One-packet scheduling cannot work here: conntrack does not follow such datagrams.
+
+On a kernel with the FULLNAT patches IPVS itself knows local addresses; then nothing of
+this is done, and IPVS gets every step as it is.
 """
 
 from __future__ import annotations
@@ -66,6 +69,11 @@ class FullnatSnatDataplane:
     async def open(self) -> None:
         await self._ipvs.open()
 
+    @property
+    def in_kernel(self) -> bool:
+        """Whether IPVS itself knows FULLNAT here."""
+        return self._ipvs.flavour.local_addresses
+
     async def close(self) -> None:
         await self._ipvs.close()
         if self._source is not None:
@@ -78,6 +86,8 @@ class FullnatSnatDataplane:
         """IPVS's table; services with an entry in ours come back as FULLNAT."""
         async with self._lock:
             table = await self._ipvs.read()
+            if self.in_kernel:
+                return table
             self._contents = self._read_source()
         for key, entry in table.items():
             addresses = self._addresses(key)
@@ -102,6 +112,8 @@ class FullnatSnatDataplane:
 
     async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
         """Source addresses that come, then IPVS, then source addresses that go."""
+        if self.in_kernel:
+            return await self._ipvs.apply(steps)
         local = [step for step in steps if isinstance(step, LocalStep)]
         leaving: Pools = {
             step.key: ()

@@ -17,6 +17,7 @@ import contextlib
 import errno
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from keepalive_py.config.model import LvsSyncDaemon, LvsTimeouts
@@ -28,8 +29,10 @@ from keepalive_py.errors import FeatureMissing, KernelRefused
 from keepalive_py.net import Endpoint, Family
 from keepalive_py.plan.steps import (
     AddDestination,
+    AddLocalAddress,
     AddService,
     DeleteDestination,
+    DeleteLocalAddress,
     DeleteService,
     EditDestination,
     EditService,
@@ -37,7 +40,7 @@ from keepalive_py.plan.steps import (
 )
 from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey, Table
 from keepalive_py.wire import ipvs as wire
-from keepalive_py.wire.ipvs import Command, Foreign, Inexpressible, OutOfRange
+from keepalive_py.wire.ipvs import Command, Flavour, Foreign, Inexpressible, OutOfRange
 from keepalive_py.wire.netlink import Outcome
 
 GENERIC_NETLINK, IPVS = IPVS_FEATURES = ("generic netlink", "IPVS")
@@ -64,6 +67,7 @@ class IpvsDataplane:
         self._lock = asyncio.Lock()
         self._breath = 0
         self.version: wire.Version | None = None
+        self.flavour = wire.MAINLINE
 
     # ------------------------------------------------------------ opening
 
@@ -78,6 +82,7 @@ class IpvsDataplane:
         try:
             await self._find_family()
             self.version = self._ask_version()
+            self.flavour = wire.flavour_of(self._kernel.commands)
         except BaseException:
             await self.close()
             raise
@@ -138,7 +143,7 @@ class IpvsDataplane:
         requests, positions, outcomes = [], [], {}
         for at, step in enumerate(steps):
             try:
-                requests.append(_request(step))
+                requests.append(_request(step, self.flavour))
                 positions.append(at)
             except Inexpressible as error:
                 outcomes[at] = _inexpressible(error)
@@ -147,7 +152,7 @@ class IpvsDataplane:
 
     def _run(self, step: Step) -> Outcome:
         try:
-            return self._command(*_request(step))
+            return self._command(*_request(step, self.flavour))
         except Inexpressible as error:
             return _inexpressible(error)
 
@@ -170,11 +175,32 @@ class IpvsDataplane:
     # ------------------------------------------------------------ reading
 
     async def read(self) -> Table:
-        entries = await self._dump_all(_decode_service, _decode_destination)
-        return {
+        entries = await self._dump_all(self._service, self._destination)
+        table = {
             service.key: ServiceEntry(service, {each.endpoint: each for each in destinations})
             for service, destinations in entries
         }
+        if self.flavour.local_addresses:
+            for key, entry in table.items():
+                local = tuple(one.address for one in await self.local_addresses(key))
+                table[key] = replace(entry, local_addresses=local)
+        return table
+
+    def _service(self, payload: memoryview) -> tuple[ServiceKey, Service]:
+        service = wire.decode_service(payload, self.flavour)
+        return service.key, service
+
+    def _destination(self, payload: memoryview, family: Family) -> Destination:
+        return wire.decode_destination(payload, family, self.flavour)
+
+    async def local_addresses(self, key: ServiceKey) -> list[wire.LocalAddress]:
+        """A service's local addresses, with their use; only FULLNAT kernels have any."""
+
+        def decode(payload: memoryview) -> wire.LocalAddress:
+            return wire.decode_local_address(payload, key.family)
+
+        async with self._lock:
+            return await self._dump(Command.GET_LOCAL, wire.encode_key(key), decode)
 
     async def counters(self) -> dict[ServiceKey, ServiceCounters]:
         entries = await self._dump_all(_decode_service_counters, _decode_destination_counters)
@@ -291,37 +317,44 @@ def _role(master: bool) -> str:
 # ---------------------------------------------------------------- steps to messages
 
 
-def _request(step: Step) -> Request:
+def _request(step: Step, flavour: Flavour) -> Request:
     """Raises Inexpressible."""
-    encode = _ENCODERS.get(type(step))
-    if encode is None:
-        raise Inexpressible(f"{wire.MAINLINE.name} kernels have no local addresses")
-    return encode(step)
+    command, encode = _ENCODERS[type(step)]
+    if command in _OF_LOCAL_ADDRESSES and not flavour.local_addresses:
+        raise Inexpressible(f"{flavour.name} kernels have no local addresses")
+    return command, encode(step, flavour)
 
 
-def _service_request(command: Command) -> Callable[[Any], Request]:
-    return lambda step: (command, wire.encode_service(step.service))
+def _service(step: Any, flavour: Flavour) -> bytes:
+    return wire.encode_service(step.service, flavour)
 
 
-def _destination_request(command: Command) -> Callable[[Any], Request]:
-    return lambda step: (command, wire.encode_key(step.key) + wire.encode_destination(step.destination))
+def _destination(step: Any, flavour: Flavour) -> bytes:
+    return wire.encode_key(step.key) + wire.encode_destination(step.destination, flavour)
 
 
-_ENCODERS: Mapping[type, Callable[[Any], Request]] = {
-    AddService: _service_request(Command.NEW_SERVICE),
-    EditService: _service_request(Command.SET_SERVICE),
-    DeleteService: lambda step: (Command.DEL_SERVICE, wire.encode_key(step.key)),
-    AddDestination: _destination_request(Command.NEW_DEST),
-    EditDestination: _destination_request(Command.SET_DEST),
-    DeleteDestination: lambda step: (
+def _local_address(step: Any, _: Flavour) -> bytes:
+    return wire.encode_key(step.key) + wire.encode_local_address(step.address)
+
+
+_OF_LOCAL_ADDRESSES = {Command.NEW_LOCAL, Command.DEL_LOCAL}
+_ENCODERS: Mapping[type, tuple[Command, Callable[[Any, Flavour], bytes]]] = {
+    AddService: (Command.NEW_SERVICE, _service),
+    EditService: (Command.SET_SERVICE, _service),
+    DeleteService: (Command.DEL_SERVICE, lambda step, _: wire.encode_key(step.key)),
+    AddDestination: (Command.NEW_DEST, _destination),
+    EditDestination: (Command.SET_DEST, _destination),
+    DeleteDestination: (
         Command.DEL_DEST,
-        wire.encode_key(step.key) + wire.encode_endpoint(step.endpoint),
+        lambda step, _: wire.encode_key(step.key) + wire.encode_endpoint(step.endpoint),
     ),
+    AddLocalAddress: (Command.NEW_LOCAL, _local_address),
+    DeleteLocalAddress: (Command.DEL_LOCAL, _local_address),
 }
 
 
 _OF_SERVICES = {AddService, EditService, DeleteService}
-_DELETES = {DeleteService, DeleteDestination}
+_DELETES = {DeleteService, DeleteDestination, DeleteLocalAddress}
 
 
 def _inexpressible(error: Inexpressible) -> Outcome:
@@ -362,15 +395,6 @@ def _to_repeat(steps: Sequence[Step], outcomes: Mapping[int, Outcome]) -> list[i
 
 
 # ---------------------------------------------------------------- messages to values
-
-
-def _decode_service(payload: memoryview) -> tuple[ServiceKey, Service]:
-    service = wire.decode_service(payload)
-    return service.key, service
-
-
-def _decode_destination(payload: memoryview, family: Family) -> Destination:
-    return wire.decode_destination(payload, family)
 
 
 def _decode_service_counters(payload: memoryview) -> tuple[ServiceKey, tuple[ServiceKey, Counters]]:

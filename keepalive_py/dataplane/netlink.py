@@ -59,6 +59,7 @@ class GenericNetlink:
         self._buffer = memoryview(bytearray(DATAGRAM))
         self._sequence = 0
         self._family = netlink.GENL_ID_CTRL
+        self.commands: set[int] = set()  # of the family, as the kernel lists them
         self._set_buffer(SO_RCVBUFFORCE, socket.SO_RCVBUF, buffer)
         self._set_buffer(SO_SNDBUFFORCE, socket.SO_SNDBUF, BUFFER)
 
@@ -83,6 +84,8 @@ class GenericNetlink:
                 return False
             raise
         self._family = netlink.number(found[netlink.CTRL_ATTR_FAMILY_ID])
+        if netlink.CTRL_ATTR_OPS in found:
+            self.commands = netlink.family_commands(found[netlink.CTRL_ATTR_OPS])
         return True
 
     def batch(self, requests: Sequence[Request]) -> dict[int, Outcome]:

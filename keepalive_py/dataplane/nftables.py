@@ -97,9 +97,11 @@ class SourceTable:
         """Lead the services in `wanted` to pools of these addresses (none: to no pool at all),
         and drop pools that nothing leads to. The others stay. Raises KernelRefused."""
         if not before.whole:
-            if not before.services and not any(wanted.values()):
+            if not any(wanted.values()):
                 return before
-            self._rebuild()
+            before = self.read()
+        if not before.whole:
+            self._transact(wire.rebuild())
             before = Contents(whole=True)
         after = Contents(True, dict(before.services), dict(before.pools))
         keys = list(wanted)
@@ -111,10 +113,6 @@ class SourceTable:
         """The whole table, with everything in it."""
         with contextlib.suppress(_Missing):
             self._transact([wire.delete_table()])
-
-    def _rebuild(self) -> None:
-        self.remove()
-        self._transact(wire.skeleton())
 
     def _transact(self, messages: Sequence[bytes]) -> None:
         """All or nothing. Only the end of a transaction is waited for: the kernel answers

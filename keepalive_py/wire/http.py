@@ -21,12 +21,12 @@ USER_AGENT: Final = "KeepAliveClient"
 # http_protocol of keepalived.conf(5): the version sent, and whether "Connection: close" is.
 PROTOCOLS: Final = {"1.0": ("1.0", False), "1.0C": ("1.0", True), "1.1": ("1.1", True)}
 
-END_OF_HEADERS: Final = re.compile(rb"\r?\n\r?\n")
 STATUS: Final = re.compile(rb"[^ \r\n]* ([0-9]{3})(?=[ \r\n])")
-CONTENT_LENGTH: Final = re.compile(rb"\n(?i:content-length)[ \t]*:[ \t]*([^\r\n]*)")
-CHUNKED: Final = re.compile(rb"\n(?i:transfer-encoding)[ \t]*:[^\n]*(?i:chunked)[ \t]*\r?\n")
+LENGTH: Final = b"\ncontent-length:"
+ENCODING: Final = b"\ntransfer-encoding:"
 CHUNK_SIZE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[^\n]*)?\r?\n")
 CHUNK_LINE_LIMIT: Final = 4096
+LENGTH_DIGITS: Final = 18
 
 
 def encode_get(path: str, host: str, protocol: str) -> bytes:
@@ -35,6 +35,26 @@ def encode_get(path: str, host: str, protocol: str) -> bytes:
     connection = "Connection: close\r\n" if close else ""
     text = f"GET {path} HTTP/{version}\r\nUser-Agent: {USER_AGENT}\r\n{connection}Host: {host}\r\n\r\n"
     return text.encode("utf-8", "surrogateescape")
+
+
+def end_of_headers(head: bytes) -> int:
+    """Where the headers end, behind their empty line; 0: not yet."""
+    after_lf, after_crlf = head.find(b"\n\n") + 2, head.find(b"\n\r\n") + 3
+    if after_lf == 1:
+        return 0 if after_crlf == 2 else after_crlf
+    return after_lf if after_crlf == 2 else min(after_lf, after_crlf)
+
+
+def field(lowered: bytes, name: bytes) -> bytes:
+    """The value of a header field in small letters; b"" when there is none, or when there are
+    several that differ."""
+    start = lowered.find(name)
+    if start < 0:
+        return b""
+    start += len(name)
+    value = lowered[start : lowered.find(b"\n", start)].strip()
+    rest = lowered.find(name, start)
+    return value if rest < 0 or field(lowered[rest:], name) == value else b""
 
 
 class ResponseReader:
@@ -60,36 +80,36 @@ class ResponseReader:
         return self._framing(piece)
 
     def _headers(self, piece: bytes) -> bytes:
-        self._head += piece
-        end = END_OF_HEADERS.search(self._head, 0, HEADER_LIMIT)
-        if end is None:
-            self.complete = len(self._head) >= HEADER_LIMIT
+        head = self._head + piece
+        end = end_of_headers(head)
+        if not 0 < end <= HEADER_LIMIT:
+            self._head = head
+            self.complete = len(head) > HEADER_LIMIT
             return b""
-        rest = self._head[end.end() :]
-        self._understand(self._head[: end.end()])
         self._head = b""
-        return self._framing(rest)
+        self._understand(head[:end])
+        return self._framing(head[end:])
 
     def _understand(self, head: bytes) -> None:
         status = STATUS.match(head)
         self.status = int(status[1]) if status else None
         if self.status is None or self.status < 200 or self.status in (204, 304):
             self._framing = self._nothing
-        elif CHUNKED.search(head):
+            return
+        lowered = head.lower()
+        if b"chunked" in field(lowered, ENCODING):
             self._framing = self._chunked
         else:
-            self._framing = self._by_length(head)
+            self._by_length(lowered)
 
-    def _by_length(self, head: bytes) -> Callable[[bytes], bytes]:
+    def _by_length(self, lowered: bytes) -> None:
         """A length that is no number, or several that differ, says nothing."""
-        lengths = {found.strip() for found in CONTENT_LENGTH.findall(head)}
-        if len(lengths) != 1:
-            return self._until_closed
-        length = lengths.pop()
-        if not length.isdigit() or len(length) > 18:
-            return self._until_closed
-        self._left = int(length)
-        return self._counted
+        length = field(lowered, LENGTH)
+        if length.isdigit() and len(length) <= LENGTH_DIGITS:
+            self._framing = self._counted
+            self._left = int(length)
+        else:
+            self._framing = self._until_closed
 
     def _nothing(self, piece: bytes) -> bytes:
         self.complete = True

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from socket import htonl, htons, ntohl
@@ -57,6 +57,10 @@ class Command(enum.IntEnum):
     GET_INFO = 15
     ZERO = 16
     FLUSH = 17
+    # Only FULLNAT kernels know these.
+    NEW_LOCAL = 18
+    DEL_LOCAL = 19
+    GET_LOCAL = 20
 
 
 # IPVS_CMD_ATTR_*
@@ -87,6 +91,7 @@ class Flavour:
     forwarding: Mapping[Forwarding, int]  # IP_VS_CONN_F_*
     persistence_engine: int | None
     tunnels: bool
+    local_addresses: bool = False
     by_number: Mapping[int, Forwarding] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,6 +105,23 @@ MAINLINE: Final = Flavour(
     persistence_engine=11,
     tunnels=True,
 )
+
+
+# Kernels with the FULLNAT patches; they know commands 18 to 20. Their service attribute 11 is
+# a timeout in some and the persistence engine in others, so it is never sent to any. They
+# report no attribute that came to mainline later.
+FULLNAT: Final = Flavour(
+    name="FULLNAT",
+    forwarding={Forwarding.NAT: 0, Forwarding.TUN: 2, Forwarding.DR: 3, Forwarding.FNAT: 5},
+    persistence_engine=None,
+    tunnels=False,
+    local_addresses=True,
+)
+
+
+def flavour_of(commands: Collection[int]) -> Flavour:
+    """The flavour of a kernel by the commands its IPVS family lists (CTRL_CMD_GETFAMILY)."""
+    return FULLNAT if {Command.NEW_LOCAL, Command.DEL_LOCAL, Command.GET_LOCAL} <= set(commands) else MAINLINE
 
 
 class Inexpressible(ValueError):
@@ -207,7 +229,7 @@ def decode_service(payload: memoryview, flavour: Flavour = MAINLINE) -> Service:
 
 
 def _engine(found: Attributes, flavour: Flavour) -> str | None:
-    if flavour.persistence_engine not in found:
+    if flavour.persistence_engine is None or flavour.persistence_engine not in found:
         return None
     return text(found[flavour.persistence_engine])
 
@@ -361,6 +383,37 @@ def _traffic(found: Attributes, wide: int, narrow: int) -> Traffic:
         return Traffic(*(number(counts[kind]) for kind in range(STATS_CONNECTIONS, STATS_BYTES_OUT + 1)))
     except KeyError as error:
         raise WireError(f"IPVS: counters without attribute {error}") from None
+
+
+# ---------------------------------------------------------------- local address
+
+LOCAL: Final = 7  # a top-level attribute, beside the service
+LOCAL_ADDR, LOCAL_CONFLICTS, LOCAL_CONNECTIONS = 1, 2, 3
+
+
+class LocalAddress(NamedTuple):
+    """`conflicts`: ports that were taken when a connection wanted one; `connections`: now."""
+
+    address: Address
+    conflicts: int = 0
+    connections: int = 0
+
+
+def encode_local_address(address: Address) -> bytes:
+    """A local address, to follow its service's key: for NEW_LOCAL and DEL_LOCAL."""
+    return attribute(LOCAL, attribute(LOCAL_ADDR, address.packed.ljust(16, b"\0")))
+
+
+def decode_local_address(payload: memoryview, family: Family) -> LocalAddress:
+    """One answer to GET_LOCAL; `family` is that of the service. Raises WireError."""
+    found = _nest(payload, LOCAL)
+    if LOCAL_ADDR not in found:
+        raise WireError("IPVS: local address without an address")
+    return LocalAddress(
+        _address(found[LOCAL_ADDR], family),
+        _optional(found, LOCAL_CONFLICTS),
+        _optional(found, LOCAL_CONNECTIONS),
+    )
 
 
 # ---------------------------------------------------------------- daemon, timeouts, version

@@ -32,6 +32,8 @@ GENL_ID_CTRL: Final = 0x10
 CTRL_CMD_GETFAMILY: Final = 3
 CTRL_ATTR_FAMILY_ID: Final = 1
 CTRL_ATTR_FAMILY_NAME: Final = 2
+CTRL_ATTR_OPS: Final = 6
+CTRL_ATTR_OP_ID: Final = 1
 
 _ORDER: Final = sys.byteorder
 
@@ -111,6 +113,12 @@ def generic_attributes(payload: memoryview) -> Attributes:
     if len(payload) < GENERIC.size:
         raise WireError("netlink: a generic header is cut short")
     return attributes(payload[GENERIC.size :])
+
+
+def family_commands(operations: memoryview) -> set[int]:
+    """The commands in a family's CTRL_ATTR_OPS: a list of nested attributes, numbered from 1."""
+    entries = (attributes(entry) for entry in attributes(operations).values())
+    return {number(entry[CTRL_ATTR_OP_ID]) for entry in entries if CTRL_ATTR_OP_ID in entry}
 
 
 def outcome(message: Message) -> Outcome:

@@ -187,6 +187,12 @@ def skeleton() -> list[bytes]:
 RULES = len(MAPS)  # in the chain at postrouting
 
 
+def rebuild() -> list[bytes]:
+    """The skeleton in the place of whatever is there: added, so that it can be deleted."""
+    table, *rest = skeleton()
+    return [table, delete_table(), table, *rest]
+
+
 def delete_table() -> bytes:
     return message(DELETE_TABLE, ACK, text(1, TABLE))
 
