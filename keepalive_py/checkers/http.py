@@ -12,6 +12,7 @@ a byte now and then does not hold a check forever.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -23,6 +24,8 @@ from keepalive_py.checkers.wishes import (
     ProbeFailed,
     Receive,
     Send,
+    StartTls,
+    Wish,
     source_of,
 )
 from keepalive_py.config.check import NetworkCheckConfig
@@ -42,11 +45,11 @@ from keepalive_py.config.kinds import (
     Word,
 )
 from keepalive_py.config.schema import Again, Custom, Draft, Empty, keyword, loose
-from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
+from keepalive_py.health.verdict import Failed, Passed, Reason
 from keepalive_py.net import Endpoint
 from keepalive_py.wire.http import ResponseReader, encode_get
 
-__all__ = ["BODY_LIMIT", "CHECKER", "HttpCheckConfig", "HttpGet", "Sequence", "Url", "http_get"]
+__all__ = ["BODY_LIMIT", "CHECKER", "HttpCheckConfig", "HttpGet", "Request", "Sequence", "Url", "http_get"]
 
 READ: Final = 16384
 BODY_LIMIT: Final = 1 << 20  # a regex sees this much of the body
@@ -199,64 +202,83 @@ class HttpGet(HttpCheckConfig):
     urls: tuple[Url, ...] = keyword("url", Block(Url), repeated=True, default=(), doc="A request.")
 
 
+class Request:
+    """What asking for one url takes, made once: these values never change."""
+
+    __slots__ = ("first", "further", "hello", "part", "send", "url", "whole")
+
+    def __init__(self, config: HttpCheckConfig, url: Url, further: float, hello: StartTls | None) -> None:
+        host = url.virtualhost or config.virtualhost or host_of(config.target)
+        self.url = url
+        self.hello = hello
+        self.send = Send(encode_get(url.path, host, config.http_protocol), config.connect_timeout)
+        self.first = Receive(READ, config.connect_timeout)
+        self.further = Receive(READ, further)
+        self.whole = Passed(criterion(url), part=url.path)
+        self.part = Passed(criterion(url), partial=True, part=url.path)
+
+
 class Sequence:
     """Which url is next, from one run to the next."""
 
-    __slots__ = ("_count", "_repeating", "position")
+    __slots__ = ("_position", "_repeating", "_requests", "connect")
 
-    def __init__(self, count: int) -> None:
-        self._count = count
+    def __init__(self, connect: Connect, requests: tuple[Request, ...]) -> None:
+        self.connect = connect
+        self._requests = requests
         self._repeating = False
-        self.position = 0
+        self._position = 0
 
-    def passed(self) -> bool:
-        """The url has passed; was it the last of a whole sequence?"""
-        if self._repeating:
-            self._repeating = False
-            self.position = 0
-            return self._count == 1
-        self.position = (self.position + 1) % self._count
-        return self.position == 0
+    @property
+    def request(self) -> Request:
+        return self._requests[self._position]
+
+    def passed(self) -> Passed:
+        """The url has passed: with the last of all, the whole check has."""
+        request, last = self.request, len(self._requests) - 1
+        whole = self._position == last and (last == 0 or not self._repeating)
+        self._position = 0 if self._repeating or whole else self._position + 1
+        self._repeating = False
+        return request.whole if whole else request.part
 
     def failed(self) -> None:
         self._repeating = True
 
 
-def sequence(config: HttpCheckConfig) -> Sequence:
-    return Sequence(len(config.urls))
+def sequence(config: HttpGet) -> Sequence:
+    requests = tuple(Request(config, url, config.connect_timeout, None) for url in config.urls)
+    return Sequence(connection(config), requests)
 
 
-def http_get(config: HttpGet, memory: Sequence) -> Probe:
-    url = config.urls[memory.position]
+def connection(config: HttpCheckConfig) -> Connect:
+    return Connect(config.target, config.connect_timeout, source_of(config))
+
+
+def http_get(config: HttpCheckConfig, memory: Sequence) -> Probe:
+    """One url of HTTP_GET or SSL_GET."""
     try:
-        yield Connect(config.target, config.connect_timeout, source_of(config))
-        verdict = yield from ask(config, url, config.connect_timeout)
+        verdict = yield from ask(memory.connect, memory.request)
     except ProbeFailed:
         memory.failed()
         raise
-    return advance(memory, url, verdict)
+    if verdict is None:
+        return memory.passed()
+    memory.failed()
+    return verdict
 
 
-def advance(memory: Sequence, url: Url, verdict: Verdict) -> Verdict:
-    """The verdict on one url as the verdict on the run."""
-    if not isinstance(verdict, Passed):
-        memory.failed()
-        return verdict
-    return Passed(verdict.detail, partial=not memory.passed(), part=url.path)
-
-
-def ask(config: HttpCheckConfig, url: Url, read_timeout: float) -> Any:
-    """Send the request, read the answer, judge it. `read_timeout` is for each read but the first."""
-    timeout = config.connect_timeout
-    host = url.virtualhost or config.virtualhost or host_of(config.target)
-    yield Send(encode_get(url.path, host, config.http_protocol), timeout)
+def ask(connect: Connect, request: Request) -> Generator[Wish, Any, Failed | None]:
+    """Send the request, read the answer to its end, judge it. None: good."""
+    yield connect
+    if request.hello is not None:
+        yield request.hello
+    yield request.send
     reader = ResponseReader()
-    body = Body(url)
+    body = Body(request.url)
+    body.take(reader.feed((yield request.first)))
     while not reader.complete:
-        piece = yield Receive(READ, timeout)
-        timeout = read_timeout
-        body.take(reader.feed(piece))
-    return judge(url, reader, body)
+        body.take(reader.feed((yield request.further)))
+    return judge(request.url, reader, body)
 
 
 def host_of(target: Endpoint) -> str:
@@ -288,7 +310,7 @@ class Body:
         return bytes(self._kept)
 
 
-def judge(url: Url, reader: ResponseReader, body: Body) -> Verdict:
+def judge(url: Url, reader: ResponseReader, body: Body) -> Failed | None:
     """All criteria that the url has, in keepalived's order: data, status, digest, regex."""
     if reader.empty:
         return Failed(Reason.NO_DATA, "the connection was closed without an answer")
@@ -297,7 +319,7 @@ def judge(url: Url, reader: ResponseReader, body: Body) -> Verdict:
         failed = _wrong_digest(url.digest, body.digest())
     if failed is None and url.regex is not None:
         failed = _wrong_text(url, body)
-    return failed or Passed(criterion(url))
+    return failed
 
 
 def criterion(url: Url) -> str:
@@ -310,8 +332,9 @@ def criterion(url: Url) -> str:
 def _wrong_status(url: Url, status: int | None) -> Failed | None:
     if status is None:
         return Failed(Reason.STATUS, "no HTTP status in the answer")
-    if any(first <= status <= last for first, last in url.status):
-        return None
+    for first, last in url.status:
+        if first <= status <= last:
+            return None
     wanted = " ".join(str(a) if a == b else f"{a}-{b}" for a, b in url.status)
     return Failed(Reason.STATUS, f"status {status}, wanted {wanted}")
 

@@ -13,27 +13,19 @@ from typing import ClassVar, Final
 
 from keepalive_py.checkers.http import (
     HttpCheckConfig,
+    Request,
     Sequence,
     Url,
-    advance,
-    ask,
     at_most,
+    connection,
+    http_get,
     identical,
-    sequence,
 )
-from keepalive_py.checkers.wishes import (
-    REMAINING,
-    Checker,
-    Connect,
-    Probe,
-    ProbeFailed,
-    StartTls,
-    source_of,
-)
+from keepalive_py.checkers.wishes import REMAINING, Checker, StartTls
 from keepalive_py.config.kinds import Block, Switch
 from keepalive_py.config.schema import keyword
 
-__all__ = ["CHECKER", "SslGet", "SslUrl", "server_name", "ssl_get"]
+__all__ = ["CHECKER", "SslGet", "SslUrl", "server_name", "sequence"]
 
 PORT: Final = re.compile(r":[0-9]*\Z")
 
@@ -59,17 +51,14 @@ class SslGet(HttpCheckConfig):
     urls: tuple[SslUrl, ...] = keyword("url", Block(SslUrl), repeated=True, default=(), doc="A request.")
 
 
-def ssl_get(config: SslGet, memory: Sequence) -> Probe:
-    url = config.urls[memory.position]
+def sequence(config: SslGet) -> Sequence:
+    requests = tuple(Request(config, url, REMAINING, hello(config, url)) for url in config.urls)
+    return Sequence(connection(config), requests)
+
+
+def hello(config: SslGet, url: SslUrl) -> StartTls:
     clean_close = config.tls_compliant if url.tls_compliant is None else url.tls_compliant
-    try:
-        yield Connect(config.target, config.connect_timeout, source_of(config))
-        yield StartTls(REMAINING, server_name(config, url), clean_close=clean_close)
-        verdict = yield from ask(config, url, REMAINING)
-    except ProbeFailed:
-        memory.failed()
-        raise
-    return advance(memory, url, verdict)
+    return StartTls(REMAINING, server_name(config, url), clean_close=clean_close)
 
 
 def server_name(config: SslGet, url: SslUrl) -> str | None:
@@ -89,5 +78,5 @@ def identical_ssl(config: SslGet) -> object:
 
 
 CHECKER: Final = Checker(
-    "SSL_GET", SslGet, ssl_get, identical=identical_ssl, memory=sequence, at_most=at_most
+    "SSL_GET", SslGet, http_get, identical=identical_ssl, memory=sequence, at_most=at_most
 )

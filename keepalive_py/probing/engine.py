@@ -110,7 +110,10 @@ class Job:
         """Into the wheel for the earliest subscriber, unless a probe is under way or queued."""
         if self.flying or self.waiting:
             return
-        self.due = min((s.due for s in self.subscribers if not s.suspended), default=FOREVER)
+        self.due = FOREVER
+        for subscription in self.subscribers:
+            if not subscription.suspended and subscription.due < self.due:
+                self.due = subscription.due
         if self.due == FOREVER:
             self.engine.wheel.take(self)
         else:

@@ -73,6 +73,7 @@ class Flight:
 
     __slots__ = (
         "_address",
+        "_alarm",
         "_awaited",
         "_child",
         "_closing",
@@ -100,6 +101,7 @@ class Flight:
         self._home = home
         self._landed = landed
         self.slot = NOWHERE
+        self._alarm = FOREVER
         self._target: Endpoint | None = None
         self._address: SockAddr = ()
         self._forget()
@@ -181,7 +183,6 @@ class Flight:
         return self._landed(verdict)
 
     def _release(self) -> None:
-        self._home.wheel.take(self)
         if self._socket is not None:
             self._home.descriptors.pop(self._fd, None)
             self._socket.close()
@@ -219,8 +220,10 @@ class Flight:
 
     def expire(self, now: float) -> None:
         """The wheel says that a deadline may have passed; it may also have been moved."""
+        self._alarm = FOREVER
         if now < self._deadline:
-            self._home.wheel.put(self, self._deadline)
+            if self._deadline < FOREVER:
+                self._set_alarm()
         elif self._closing is not None:
             self._land(self._closing)
         else:
@@ -235,8 +238,15 @@ class Flight:
             self._deadline = min(self._home.clock() + timeout, self._end)
         if self._deadline == FOREVER:
             raise ProbeUnknown(Reason.BUG, "a wish without a time limit")
-        self._home.wheel.put_by(self, self._deadline)
+        self._set_alarm()
         return PENDING
+
+    def _set_alarm(self) -> None:
+        """Be woken at the deadline. An alarm that comes earlier is left where it is, even one of
+        an earlier run: to be woken in vain now and then is cheaper than to move it every time."""
+        if self._deadline < self._alarm:
+            self._alarm = self._deadline
+            self._home.wheel.put(self, self._deadline)
 
     def _watch(self) -> None:
         """Have the kernel tell us of the socket from now on."""
@@ -439,7 +449,7 @@ class Flight:
             self._run(self._generator.send, outcome)
 
     def _launch(self, wish: Run) -> Any:
-        self._home.wheel.take(self)
+        self._deadline = FOREVER
         self._child = self._home.launcher.launch(wish.script, wish.timeout, self._child_ended)
         return PENDING
 

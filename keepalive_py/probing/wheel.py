@@ -47,12 +47,6 @@ class Wheel:
         bucket[entry] = None
         entry.slot = slot
 
-    def put_by(self, entry: Entry, when: float) -> None:
-        """As `put`, but an entry whose bucket comes earlier stays there: it is woken too soon
-        and puts itself in again, which is cheaper than moving it at every step."""
-        if entry.slot == NOWHERE or entry.slot > ceil(when * self._per_second):
-            self.put(entry, when)
-
     def take(self, entry: Entry) -> None:
         """Out of the wheel; nothing happens when it is not in."""
         if entry.slot != NOWHERE:

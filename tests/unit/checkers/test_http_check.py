@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from keepalive_py.checkers.http import BODY_LIMIT, CHECKER, HttpGet, Sequence, Url, http_get
+from keepalive_py.checkers.http import BODY_LIMIT, CHECKER, HttpGet, Sequence, Url, http_get, sequence
 from keepalive_py.checkers.wishes import Connect, ProbeFailed, Receive, Send
 from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 from keepalive_py.net import Endpoint, parse_address
@@ -22,7 +22,7 @@ def check(*urls: Url, **more: Any) -> HttpGet:
 
 def run(config: HttpGet, *answers: Any, memory: Sequence | None = None) -> tuple[list[Any], Verdict]:
     """What the generator wanted, and its verdict; an exception as answer is thrown in."""
-    probe = http_get(config, memory or Sequence(len(config.urls)))
+    probe = http_get(config, memory or sequence(config))
     wishes = [next(probe)]
     feed = iter(answers)
     try:
@@ -209,7 +209,8 @@ def asked(config: HttpGet, memory: Sequence, answers: tuple[bytes, ...]) -> tupl
 
 def walk(outcomes: str) -> list[tuple[str, str]]:
     """One run for each letter (p passes, f fails): the path asked for and the kind of verdict."""
-    config, memory = check(*THREE), Sequence(3)
+    config = check(*THREE)
+    memory = sequence(config)
     steps = []
     for letter in outcomes:
         path, found = asked(config, memory, PASS if letter == "p" else FAIL)
@@ -238,13 +239,14 @@ def test_the_last_url_alone_does_not_make_it_whole_after_a_failure() -> None:
 
 
 def test_a_single_url_is_whole_at_once_after_a_failure() -> None:
-    memory = Sequence(1)
+    memory = sequence(check())
     assert run(check(), *FAIL, memory=memory)[1].reason is Reason.STATUS  # type: ignore[union-attr]
     assert run(check(), *PASS, memory=memory)[1] == Passed("HTTP status code", part="/")
 
 
 def test_a_failed_connection_repeats_the_url_too() -> None:
-    config, memory = check(*THREE), Sequence(3)
+    config = check(*THREE)
+    memory = sequence(config)
     asked(config, memory, PASS)
     probe = http_get(config, memory)
     next(probe)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keepalive_py.checkers.http import Sequence
-from keepalive_py.checkers.ssl import CHECKER, SslGet, SslUrl, server_name, ssl_get
+from keepalive_py.checkers.http import http_get
+from keepalive_py.checkers.ssl import CHECKER, SslGet, SslUrl, sequence, server_name
 from keepalive_py.checkers.wishes import REMAINING, Connect, Receive, Send, StartTls
 from keepalive_py.net import Endpoint, parse_address
 
@@ -19,7 +19,7 @@ def check(url: SslUrl | None = None, **more: Any) -> SslGet:
 
 
 def wishes(config: SslGet) -> list[Any]:
-    probe = ssl_get(config, Sequence(1))
+    probe = http_get(config, sequence(config))
     found = [next(probe)]
     answers = iter((b"HTTP/1.0 200 OK\r\n\r\n", b"body", b""))
     try:

@@ -62,15 +62,6 @@ def test_putting_again_moves() -> None:
     assert note.slot == NOWHERE
 
 
-def test_put_by_never_moves_to_later() -> None:
-    wheel, note = Wheel(TICK), Note()
-    wheel.put_by(note, 1.0)
-    wheel.put_by(note, 2.0)
-    assert wheel.next() == 1.0
-    wheel.put_by(note, 0.5)
-    assert wheel.next() == 0.5
-
-
 def test_what_was_taken_does_not_come() -> None:
     wheel, note = Wheel(TICK), Note()
     wheel.put(note, 1.0)
