@@ -197,7 +197,7 @@ def new_sorry_server(endpoint: Endpoint, draft: Draft) -> Endpoint:
 class VirtualServer:
     """A `virtual_server` block. Exactly one of `endpoint`, `fwmark`, `group` says what it
     serves; `group_index` counts the virtual servers that use the same group, from 0.
-    Of a fwmark, `protocol` has no meaning and is UDP."""
+    Of marks (`only_marks`: a fwmark, or a group of nothing else) `protocol` has no meaning and is UDP."""
 
     LOOSE: ClassVar[tuple[Keyword, ...]] = (
         *CHECK_DEFAULTS,
@@ -230,6 +230,7 @@ class VirtualServer:
     fwmark: int | None = None
     group: str | None = None
     group_index: int = 0
+    only_marks: bool = field(default=False, compare=False)
     family: Family = keyword(
         "ip_family",
         Choice(FAMILIES),
@@ -428,7 +429,8 @@ def _settle_transport(draft: Draft, group: VirtualServerGroup | None) -> None:
     """Protocol, scheduler and forwarding method, and the flags that depend on them."""
     values = draft.values
     has_fwmark = draft.head.fwmark is not None or (group is not None and group.has_fwmark)
-    if draft.head.fwmark is not None or (group is not None and group.only_fwmarks):
+    values["only_marks"] = draft.head.fwmark is not None or (group is not None and group.only_fwmarks)
+    if values["only_marks"]:
         if "protocol" in draft.written and not _only_inet6_marks(group):
             draft.report("fwmark-protocol", "a fwmark has no protocol: it is ignored", field="protocol")
         values["protocol"] = Protocol.UDP

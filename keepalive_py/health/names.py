@@ -16,8 +16,8 @@ def vs_name(vs: VirtualServer) -> str:
 
 
 def rs_name(vs: VirtualServer, endpoint: Endpoint) -> str:
-    """`[ADDRESS]:tcp:PORT` of a server of `vs`; a firewall mark knows no protocol: `none`."""
-    return _name(endpoint, "none" if vs.fwmark is not None else vs.protocol.name.lower())
+    """`[ADDRESS]:tcp:PORT` of a server of `vs`; firewall marks know no protocol: `none`."""
+    return _name(endpoint, "none" if vs.only_marks or vs.fwmark is not None else vs.protocol.name.lower())
 
 
 def _name(endpoint: Endpoint, protocol: str) -> str:

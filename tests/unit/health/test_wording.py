@@ -50,6 +50,7 @@ def test_names() -> None:
     assert vs_name(vs(fwmark=7, family=Family.INET6)) == "FWM 7"
     assert vs_name(vs(group="web", group_index=1)) == "[web]:1"
     assert rs_name(vs(fwmark=7), endpoint(1)) == "[10.0.0.1]:none:80"
+    assert rs_name(vs(group="web", only_marks=True), endpoint(1)) == "[10.0.0.1]:none:80"
     assert rs_name(vs(group="web"), endpoint(1)) == "[10.0.0.1]:tcp:80"
 
 
