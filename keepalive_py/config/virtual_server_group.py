@@ -130,7 +130,7 @@ class MemberLine(Kind):
 
     def write(self, value: GroupMember) -> str:
         if value.addresses is not None:
-            return f"{value.addresses} {value.port}"
+            return f"{value.addresses} {value.port}" if value.port else str(value.addresses)
         family = "" if value.family is None else f" {value.family.name.lower()}"
         return f"fwmark {value.fwmark}{family}"
 
