@@ -89,7 +89,7 @@ class BfdInstance:
         "max_hops", Integer(-1, 255), default=0, doc="Routers a received packet may have passed; -1: any."
     )
     multihop: bool = keyword(
-        "multihop", Flag(), default=False, since="2.3", doc="The session crosses routers."
+        "multihop", Flag(), default=False, since="after 2.2.7", doc="The session crosses routers."
     )
     where: Span | None = field(default=None, compare=False)
 

@@ -102,7 +102,7 @@ def language(registry: Registry) -> Language:
         Keyword(
             each.kind,
             Block(each.config, deferred=True),
-            doc=(each.config.__doc__ or "").split("\n")[0],
+            doc="A check, see its own table.",
             repeated=True,
             into="checks",
         )

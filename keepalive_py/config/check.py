@@ -214,7 +214,11 @@ def _defaults(block: type) -> tuple[tuple[str, bool, Any], ...]:
         own.update(vars(owner).get("DEFAULTS", {}))
     fields = field_names(block)
     return tuple(
-        (keyword.into, keyword.inherit, own.get(keyword.into, keyword.default))
+        (
+            keyword.into,
+            keyword.inherit and keyword.name not in getattr(block, "WITHOUT", ()),
+            own.get(keyword.into, keyword.default),
+        )
         for keyword in keywords_of(block)
         if keyword.into in fields
     )

@@ -68,7 +68,7 @@ _PORT: Final = Integer(1, 65535)
 class MethodKind(Kind):
     """A bad tunnel option is an error, but the method before it counts."""
 
-    name: str = "method"
+    name: str = "NAT | DR | TUN | FNAT [type ipip | gue | gre] [port N] [nocsum | csum | remcsum]"
 
     def parse(self, line: LogicalLine) -> Method:
         text = line.text(1)

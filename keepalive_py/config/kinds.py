@@ -132,18 +132,25 @@ class Integer(Kind):
         )
 
 
+LONGEST_TIMER: Final = 18446744073709.551614  # 2^64 - 2 microseconds
+
+
 @dataclass(frozen=True, slots=True)
 class Seconds(Kind):
     """A time in seconds, `low`..`high`, with up to six decimals. The value is a float."""
 
     low: float = 0.0
-    high: float = 18446744073709.551614
+    high: float = LONGEST_TIMER
     lenient: bool = False
     name: str = "seconds"
 
     @property
     def range(self) -> str:
-        return f"{decimal(self.low)}..{decimal(self.high)}"
+        return (
+            f"{decimal(self.low)}..{decimal(self.high)}"
+            if self.high < LONGEST_TIMER
+            else f"from {decimal(self.low)}"
+        )
 
     def parse(self, line: LogicalLine) -> float:
         text = only_word(line, "a time in seconds")
@@ -156,7 +163,7 @@ class Seconds(Kind):
             unit = whole and junk == "s" and self.lenient and in_range
             raise self._refusal(f"`{text}` is not a number of seconds", value if unit else None)
         if not in_range:
-            raise self._refusal(f"`{text}` is outside {self.range} seconds")
+            raise self._refusal(f"`{text}` is out of range")
         if decimals and len(decimals) > 6:
             raise self._refusal(f"`{text}` has more than six decimals", value)
         return value
@@ -507,7 +514,10 @@ class ScriptLine(Kind):
     """A command in shell-like quoting, then [USER [GROUP]] unless `account` is off."""
 
     account: bool = True
-    name: str = "command [user [group]]"
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return "command [user [group]]" if self.account else "command"
 
     def parse(self, line: LogicalLine) -> Script:
         words = shell_words(line.raw)
