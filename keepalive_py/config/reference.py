@@ -22,9 +22,9 @@ OPENING: Final = """\
 # Keywords
 
 Made from the declarations in `keepalive_py/config` and `keepalive_py/checkers`. The words are those of
-keepalived.conf(5). "Ours" in the column Since marks what keepalived does not know, and which therefore best
-stands in `keepalive_py.conf` beside the main file. Of keywords that inherit, the default holds when neither the
-real server nor the virtual server says anything.
+keepalived.conf(5). "Ours" in the column Since marks what keepalived does not know, and which therefore
+best stands in `keepalive_py.conf` beside the main file. Of keywords that inherit, the default holds when
+neither the real server nor the virtual server says anything.
 """
 HEADER: Final = ("| keyword | value | unit | default | since | meaning |", "|---|---|---|---|---|---|")
 NONE: Final = "–"
