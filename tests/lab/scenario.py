@@ -39,8 +39,8 @@ global_defs {{
 @dataclass(frozen=True)
 class Scenario:
     """`servers`: name to `KIND ADDRESS:PORT`; they refuse until told to serve. `checks`:
-    check script to the status it ends with. `targets`: how many different probes a round
-    has. `quiet`: seconds without a change that mean settled."""
+    check script to the status it ends with. Things have settled when nothing has changed for
+    `quiet` seconds and `rounds` rounds of probes of all `targets` different targets."""
 
     id: str
     about: str
@@ -50,12 +50,12 @@ class Scenario:
     checks: dict[str, int] = field(default_factory=dict)
     globals: str = ""
     options: list[str] = field(default_factory=list)
-    targets: int = -1
     quiet: float = 1.5
+    rounds: int = 3
 
     @property
-    def round(self) -> int:
-        return len(self.servers) + len(self.checks) if self.targets < 0 else self.targets
+    def targets(self) -> int:
+        return len(self.servers) + len(self.checks)
 
     def text(self, directory: Path) -> str:
         return PREFIX.format(directory=directory, globals=self.globals.strip()) + self.config

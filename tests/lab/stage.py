@@ -50,12 +50,14 @@ read status < {directory}/$1.status
 exit "$status"
 """
 LONGEST = 15.0  # s to settle, at most
-AT_ONCE = 16  # stages side by side; they mostly wait
+POLL = 0.2  # s
+AT_ONCE = 24  # stages side by side; they mostly wait
 
 
 @dataclass
 class Record:
-    """What one step did: the table after it, and what was said and called during it."""
+    """What one step did: the table after it, and what was said and called during it. The last
+    record has the HTTP requests of the whole run."""
 
     actions: str
     any_order: bool
@@ -121,7 +123,10 @@ class Stage:
         return Server(self.namespace, address.strip("[]"), int(port), kind=kind, tls=context)
 
     def perform(self) -> list[Record]:
-        return [self._step(actions) for actions in self.scenario.steps]
+        records = [self._step(actions) for actions in self.scenario.steps]
+        # Of the whole run: in which step a probe falls is chance.
+        records[-1].requests = self._requests()
+        return records
 
     def _step(self, actions: list[str]) -> Record:
         for action in actions:
@@ -160,7 +165,7 @@ class Stage:
         def said() -> bool:
             return self.daemon.exit_status() is not None or any(map(DONE.match, self.daemon.lines()[before:]))
 
-        eventually(said, within=60, what=f"{self.scenario.id}: {action}\n{self.daemon.tail()}", every=0.1)
+        eventually(said, within=60, what=f"{self.scenario.id}: {action}", every=POLL)
 
     def _server_act(self, server: Server, verb: str, *words: str) -> None:
         if verb == "answers":
@@ -189,7 +194,7 @@ class Stage:
 
     def _settle(self) -> None:
         """Wait until nothing has changed for `quiet` seconds in which every target was
-        probed twice, or for three times as long if nobody probes."""
+        probed `rounds` times, or for three times as long if nobody probes."""
         began = changed = time.monotonic()
         state, probes = self._state(), self._probes()
 
@@ -203,10 +208,10 @@ class Stage:
             if self.daemon.exit_status() is not None or quiet > 3 * self.scenario.quiet:
                 return quiet > 1.0
             if quiet > self.scenario.quiet:
-                return self._probes() - probes >= 2 * self.scenario.round
+                return self._probes() - probes >= self.scenario.rounds * self.scenario.targets
             return now - began > LONGEST
 
-        eventually(settled, within=2 * LONGEST, what=f"{self.scenario.id} settles", every=0.1)
+        eventually(settled, within=2 * LONGEST, what=f"{self.scenario.id} settles", every=POLL)
 
     # Records
 
@@ -231,21 +236,17 @@ class Stage:
         return Record(
             actions=", ".join(actions),
             any_order="any order" in actions,
-            table=table.lines(table.read(self.namespace)),
+            table=table.lines(table.read(self.namespace, limits="threshold" in self.config)),
             # Scripts run side by side: the order in which they say so is nobody's.
             notified=sorted(self._news("notified", notified)),
             fifo=self._news("fifo", self._heard.decode().splitlines()),
             log=[line for line in self._news("log", self.daemon.lines()) if WATCHED.match(line)],
-            requests=self._requests(),
             exit=[] if status is None else [str(status)],
         )
 
     def _requests(self) -> list[str]:
-        """The different HTTP requests each server got during the step."""
-        told = set()
-        for name, server in self.servers.items():
-            told |= {f"{name}: {request!r}" for request in server.requests}
-            server.requests.clear()
+        """The different HTTP requests each server got."""
+        told = {f"{name}: {request!r}" for name, one in self.servers.items() for request in one.requests}
         return sorted(told)
 
     def close(self) -> None:

@@ -50,14 +50,15 @@ def thresholds(listed: str) -> dict[tuple[str, str], str]:
     return found
 
 
-def read(namespace: Namespace) -> Table:
+def read(namespace: Namespace, *, limits: bool = False) -> Table:
+    """With `limits`, thresholds too: `ipvsadm -S` leaves them out, `-Ln --thresholds`
+    nearly everything else."""
     table = parse(namespace.output(["ipvsadm", "-Sn"]))
-    # `ipvsadm -S` leaves the thresholds out, `-Ln --thresholds` nearly everything else.
-    limits = thresholds(namespace.output(["ipvsadm", "-Ln", "--thresholds"]))
+    found = thresholds(namespace.output(["ipvsadm", "-Ln", "--thresholds"])) if limits else {}
     for service, entry in table.items():
         for name in entry.destinations:
-            if limits.get((service, name), NO_LIMITS) != NO_LIMITS:
-                entry.destinations[name] += f" {limits[service, name]}"
+            limit = found.get((service, name), NO_LIMITS)
+            entry.destinations[name] += "" if limit == NO_LIMITS else f" {limit}"
     return table
 
 
