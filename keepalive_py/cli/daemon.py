@@ -24,6 +24,7 @@ from keepalive_py.config.model import GlobalDefs
 from keepalive_py.daemon import logs, netns, process, voice
 from keepalive_py.daemon.life import Life, running_on
 from keepalive_py.daemon.loading import Ready, load
+from keepalive_py.daemon.memory import growing
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths, paths
 from keepalive_py.daemon.pidfile import AlreadyRunning, PidFile
@@ -112,7 +113,8 @@ def prepared(options: Options, words: Sequence[str]) -> int:
     voice.say("Command line: " + " ".join(f"'{word}'" for word in ("keepalive-py", *words)))
     voice.say(f"Configuration file {options.config_file}")
     options = from_anywhere(options)
-    ready = load(options)
+    with growing():
+        ready = load(options)
     voice.complain(ready.diagnostics)
     if ready.config is None or (options.strict and ready.errors):
         return refused(options, ready)

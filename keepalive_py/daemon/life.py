@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -30,6 +29,7 @@ from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
 from keepalive_py.daemon.dump_files import DumpFiles, replace_file
 from keepalive_py.daemon.loading import Ready, load, new_errors
+from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
 from keepalive_py.daemon.supervisor import Supervisor
@@ -77,7 +77,8 @@ class Life:
         try:
             supervisor = self.supervisor = await self.made()
             await self.boundary_script("startup")
-            await supervisor.start()
+            with growing():
+                await supervisor.start()
         except (KeepaliveError, OSError) as error:
             voice.log.error(f"IPVS: Can't initialize ipvs: {error}")
             self.systemd.failed(getattr(error, "errno", None) or 1)
@@ -108,7 +109,6 @@ class Life:
 
     def running(self, supervisor: Supervisor) -> None:
         """After a start or a reload."""
-        settle_memory()
         save_copy(supervisor.config)
         if self.options.dump_config:
             for line in dump.parent_data(supervisor.config, {}).splitlines():
@@ -189,7 +189,8 @@ class Life:
             with contextlib.suppress(OSError):
                 flag.touch()
         try:
-            return await asyncio.to_thread(load, self.options)
+            with reading():
+                return await asyncio.to_thread(load, self.options)
         finally:
             if flag is not None:
                 with contextlib.suppress(OSError):
@@ -276,12 +277,6 @@ def reopen_log_files() -> None:
         logs.OUTPUTS.reopen()
     except OSError as error:
         voice.warn(f"Unable to reopen {error.filename}: {error.strerror}")
-
-
-def settle_memory() -> None:
-    """What is loaded stays for long: keep the collector from walking it again and again."""
-    gc.collect()
-    gc.freeze()
 
 
 def running_on() -> str:

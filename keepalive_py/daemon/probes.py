@@ -29,27 +29,32 @@ class Probes:
         self.subscriptions: dict[CheckerState, Subscription] = {}
 
     def follow(self, services: Iterable[ServiceState]) -> list[CheckerState]:
-        """Probe the checks of `services` and no others; those that are as before just go on.
-        Returns the checks that nobody probes, because events drive them."""
-        before, self.subscriptions = self.subscriptions, {}
+        """Probe the checks of `services`; those that are as before just go on. Returns the
+        checks that nobody probes, because events drive them."""
         driven: list[CheckerState] = []
         for service in services:
             for server in service.servers:
                 for place, checker in enumerate(server.checkers):
                     if self.registry[checker.config.KIND].probe is None:
                         driven.append(checker)
-                        continue
-                    known = before.pop(checker, None)
-                    subscription = self.going_on(known, checker)
-                    if subscription is None:
+                    else:
                         name = f"{vs_name(service.vs)} {rs_name(service.vs, server.rs.endpoint)} {place}"
-                        subscription = self.added(checker, first_in(self.registry, checker.config, name))
-                    self.subscriptions[checker] = subscription
-                    if service.suspended and not subscription.suspended:
-                        self.engine.suspend(subscription)
-        for subscription in before.values():
-            self.engine.remove(subscription)
+                        self.follow_one(service, checker, name)
         return driven
+
+    def follow_one(self, service: ServiceState, checker: CheckerState, name: str) -> None:
+        subscription = self.going_on(self.subscriptions.get(checker), checker)
+        if subscription is None:
+            subscription = self.added(checker, first_in(self.registry, checker.config, name))
+        self.subscriptions[checker] = subscription
+        if service.suspended and not subscription.suspended:
+            self.engine.suspend(subscription)
+
+    def forget_removed(self) -> None:
+        """Probe no more for checks that a reload has removed."""
+        removed = [checker for checker in self.subscriptions if is_removed(checker)]
+        for checker in removed:
+            self.engine.remove(self.subscriptions.pop(checker))
 
     def going_on(self, known: Subscription | None, checker: CheckerState) -> Subscription | None:
         """The subscription of a check that a reload kept. A changed one keeps its place in the
@@ -76,6 +81,10 @@ class Probes:
                 self.engine.suspend(subscription)
             else:
                 self.engine.resume(subscription)
+
+
+def is_removed(checker: CheckerState) -> bool:
+    return checker.server is None or checker.server.service is None
 
 
 def first_in(registry: Mapping[str, Checker], check: CheckConfig, name: str) -> float:

@@ -14,12 +14,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.checkers.file import FileCheck
-from keepalive_py.config.model import Config, LvsFlushOnStop
+from keepalive_py.config.model import Config, LvsFlushOnStop, VirtualServer
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.files import FileChecks
@@ -30,6 +31,7 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
+from keepalive_py.health.reload import identity
 from keepalive_py.health.reload import reload as reload_health
 from keepalive_py.health.report import report
 from keepalive_py.health.service_state import ServiceState
@@ -108,24 +110,34 @@ class Supervisor:
         await self.writer.adopt()
         await self.kernel.apply(None, defs)
         self.notifier.configure(defs, router_id=self.router_id)
-        self.watch_addresses()
+        self.watch_addresses(self.config)
         self.services, events = lifecycle.start(self.config, self.now, self.present)
-        self.take_over(events, Reason.START)
+        self.take_over(self.config, self.services)
+        self.happened(events)
+        self.follow_files(self.probes.follow(self.services))
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
         self.writer.touch_everything()
+        await self.tell_armed(Reason.START)
         await self.writer.settled()
 
-    def take_over(self, events: Sequence[Event], reason: Reason) -> None:
-        """The services are new or changed: log, follow their checks."""
-        self.index = {service: place for place, service in enumerate(self.services)}
-        self.sharing = sharing(self.config)
-        self.happened(events)
-        voice.tell(suspension.armed(self.services, self.now, reason))
-        driven = self.probes.follow(self.services)
+    def take_over(self, config: Config, services: list[ServiceState]) -> None:
+        """What the table is made from, all at once."""
+        self.config = config
+        self.services = services
+        self.index = {service: place for place, service in enumerate(services)}
+        self.sharing = sharing(config)
+
+    def follow_files(self, driven: Sequence[CheckerState]) -> None:
         self.files.follow(driven, self.config.track_files)
         nobodys = Counter(each.config.KIND for each in driven if not isinstance(each.config, FileCheck))
         for kind, count in nobodys.items():
             voice.warn(f"{count} {kind} not followed: the real servers keep the state they started with")
+
+    async def tell_armed(self, reason: Reason) -> None:
+        """A line for each check; with yields, since ten thousand take a while."""
+        for some in sliced(self.services):
+            voice.tell(suspension.armed(some, self.now, reason))
+            await asyncio.sleep(0)
 
     def happened(self, events: Sequence[Event]) -> None:
         """Log now, notify when the table is as the events say."""
@@ -173,10 +185,10 @@ class Supervisor:
         if part:
             yield desired(config, services, only=part)
 
-    def watch_addresses(self) -> None:
+    def watch_addresses(self, config: Config) -> None:
         """Only ha_suspend needs to know this host's addresses. When they cannot be known its
         virtual servers count as present: better checked too often than never."""
-        wanted = [vs for vs in self.config.virtual_servers if vs.ha_suspend]
+        wanted = [vs for vs in config.virtual_servers if vs.ha_suspend]
         if wanted and self.addresses is None:
             try:
                 loop = asyncio.get_running_loop()
@@ -211,17 +223,39 @@ class Supervisor:
     # Reload.
 
     async def reload(self, config: Config) -> None:
-        """Go on under `config`. Returns when the table is as wanted, or was tried."""
+        """Go on under `config`. Returns when the table is as wanted, or was tried.
+
+        In slices, so that probes go on: each virtual server passes from the old configuration
+        to the new one between two yields, and the table waits until all have.
+        """
         before = self.config
-        self.config = config
         self.notifier.configure(config.global_defs, router_id=self.router_id)
-        self.watch_addresses()
-        self.services, events = reload_health(self.services, config, self.now, self.present)
-        self.take_over(events, Reason.RELOAD)
+        self.watch_addresses(config)
+        async with self.writer.paused():
+            services, driven = await self.passed_over(config)
+            self.take_over(config, services)
+        self.probes.forget_removed()
+        self.follow_files(driven)
         self.reloads += 1
         self.writer.touch_everything()
+        await self.tell_armed(Reason.RELOAD)
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()
+
+    async def passed_over(self, config: Config) -> tuple[list[ServiceState], list[CheckerState]]:
+        """The services under `config`, in its order, and the checks that events drive."""
+        after: dict[int, ServiceState] = {}
+        driven: list[CheckerState] = []
+        for old, new in reload_slices(self.services, config.virtual_servers, SLICE):
+            part = dataclasses.replace(
+                config, virtual_servers=tuple(config.virtual_servers[at] for at in new)
+            )
+            services, events = reload_health(old, part, self.now, self.present)
+            self.happened(events)
+            driven += self.probes.follow(services)
+            after.update(zip(new, services, strict=True))
+            await asyncio.sleep(0)
+        return [after[at] for at in range(len(after))], driven
 
     # Stop.
 
@@ -261,3 +295,30 @@ class Supervisor:
                 await self.writer.flush()
         else:
             await self.writer.remove_all()
+
+
+def sliced(services: Sequence[ServiceState]) -> Iterator[Sequence[ServiceState]]:
+    for start in range(0, len(services), SLICE):
+        yield services[start : start + SLICE]
+
+
+def reload_slices(
+    old: Sequence[ServiceState], new: Sequence[VirtualServer], size: int
+) -> Iterator[tuple[list[ServiceState], list[int]]]:
+    """Which old services and which new virtual servers (by their place) to reload together:
+    first those that have no successor, then `size` at a time, twins never apart."""
+    known: dict[Hashable, list[ServiceState]] = {}
+    for service in old:
+        known.setdefault(identity(service.vs), []).append(service)
+    places: dict[Hashable, list[int]] = {}
+    for place, vs in enumerate(new):
+        places.setdefault(identity(vs), []).append(place)
+    yield [service for key, services in known.items() if key not in places for service in services], []
+    some: tuple[list[ServiceState], list[int]] = ([], [])
+    for key, at in places.items():
+        some[0].extend(known.get(key, ()))
+        some[1].extend(at)
+        if len(some[1]) >= size:
+            yield some
+            some = ([], [])
+    yield some

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 from keepalive_py.daemon.refusals import RefusalNews
 from keepalive_py.dataplane.port import Dataplane
@@ -62,6 +62,7 @@ class TableWriter:
         self.closed = False
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._free = asyncio.Lock()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -95,13 +96,20 @@ class TableWriter:
         """Until all that was asked for so far has been tried."""
         await self._idle.wait()
 
+    @contextlib.asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Nothing is compared or sent in the body: what is wanted is not whole there."""
+        async with self._free:
+            yield
+
     async def run(self) -> None:
         """The task. Ends by cancellation."""
         self.arm(self.interval)
         while True:
             await self._wake.wait()
             self._wake.clear()
-            await self.one_pass()
+            async with self._free:
+                await self.one_pass()
             if not self._wake.is_set():
                 self._idle.set()
 
