@@ -2,13 +2,15 @@
 
 A neighbour with the default intervals gives us up after 50 ms of silence. The daemon's own loop
 may be busy for longer than that: while it reads a large configuration, or plans a large table.
-A thread that wants to run gets the interpreter within a few milliseconds all the same
-(`sys.getswitchinterval`).
+A thread that wants to run gets the interpreter after `SWITCH` seconds all the same, unless the
+other is in one long call of C code. It must ask for it after every system call, several times
+for one packet, so Python's usual 5 ms would add up to most of the 50.
 """
 
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -20,6 +22,7 @@ from keepalive_py.health.verdict import Verdict
 __all__ = ["SpeakerThread"]
 
 GOODBYE: Final = 2.0  # seconds that the thread gets to end
+SWITCH: Final = 0.0005  # seconds
 
 
 class SpeakerThread:
@@ -61,6 +64,7 @@ class SpeakerThread:
         self._loop = self._thread = None
 
     def _start(self) -> None:
+        sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._complain)
         self._thread = threading.Thread(target=self._live, args=(self._loop,), name="bfd", daemon=True)
