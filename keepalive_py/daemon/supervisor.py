@@ -19,13 +19,13 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from keepalive_py.checkers import REGISTRY
-from keepalive_py.checkers.file import FileCheck
 from keepalive_py.config.model import Config, LvsFlushOnStop, VirtualServer
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
+from keepalive_py.daemon.sessions import BfdChecks
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
@@ -71,7 +71,8 @@ class Supervisor:
         self.index: dict[ServiceState, int] = {}
         self.sharing: tuple[tuple[int, ...], ...] = ()
         self.probes = Probes(engine, REGISTRY, self.verdict)
-        self.files = FileChecks(asyncio.get_running_loop(), self.file_verdict)
+        self.files = FileChecks(asyncio.get_running_loop(), self.event_verdict)
+        self.sessions = BfdChecks(asyncio.get_running_loop(), self.event_verdict)
         self.writer = TableWriter(dataplane, self.wanted, self.notify, voice.warn, reconcile_interval)
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
@@ -114,7 +115,7 @@ class Supervisor:
         self.services, events = lifecycle.start(self.config, self.now, self.present)
         self.take_over(self.config, self.services)
         self.happened(events)
-        self.follow_files(self.probes.follow(self.services))
+        self.follow_events(self.probes.follow(self.services))
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
         self.writer.touch_everything()
         await self.tell_armed(Reason.START)
@@ -127,11 +128,9 @@ class Supervisor:
         self.index = {service: place for place, service in enumerate(services)}
         self.sharing = sharing(config)
 
-    def follow_files(self, driven: Sequence[CheckerState]) -> None:
+    def follow_events(self, driven: Sequence[CheckerState]) -> None:
         self.files.follow(driven, self.config.track_files)
-        nobodys = Counter(each.config.KIND for each in driven if not isinstance(each.config, FileCheck))
-        for kind, count in nobodys.items():
-            voice.warn(f"{count} {kind} not followed: the real servers keep the state they started with")
+        self.sessions.follow(driven, self.config.bfd_instances)
 
     async def tell_armed(self, reason: Reason) -> None:
         """A line for each check; with yields, since ten thousand take a while."""
@@ -155,7 +154,7 @@ class Supervisor:
             self.changed(checker)
         return delay
 
-    def file_verdict(self, checker: CheckerState, verdict: Verdict) -> None:
+    def event_verdict(self, checker: CheckerState, verdict: Verdict) -> None:
         self.verdict(checker, verdict, self.now, self.now)
 
     def changed(self, checker: CheckerState) -> None:
@@ -235,7 +234,7 @@ class Supervisor:
             services, driven = await self.passed_over(config)
             self.take_over(config, services)
         self.probes.forget_removed()
-        self.follow_files(driven)
+        self.follow_events(driven)
         self.reloads += 1
         self.writer.touch_everything()
         await self.tell_armed(Reason.RELOAD)
@@ -265,6 +264,7 @@ class Supervisor:
         for subscription in list(self.probes.subscriptions.values()):
             self.engine.remove(subscription)
         self.files.close()
+        self.sessions.close()
         if self.addresses is not None:
             self.addresses.close()
         await self.end_writer()
