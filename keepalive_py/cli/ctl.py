@@ -9,9 +9,16 @@ import sys
 from collections.abc import Sequence
 
 from keepalive_py import __version__
-from keepalive_py.cli.commands import Command, config, genhash, table
+from keepalive_py.cli.commands import Command, config, genhash, sessions, table
 
-COMMANDS: tuple[Command, ...] = (config.CHECK, config.FMT, config.PLAN, table.COMMAND, genhash.COMMAND)
+COMMANDS: tuple[Command, ...] = (
+    config.CHECK,
+    config.FMT,
+    config.PLAN,
+    table.COMMAND,
+    sessions.COMMAND,
+    genhash.COMMAND,
+)
 GROUPS = {"config": "look at configurations without running them"}
 
 

@@ -21,7 +21,7 @@ from keepalive_py.wire.conntrack import Flow
 
 NETLINK_NETFILTER = 12
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-IP_VS_CONN = Path("/proc/net/ip_vs_conn")
+IP_VS_CONN = Path("/proc/thread-self/net/ip_vs_conn")  # a thread may be in another namespace
 _HEAD = struct.Struct("=IH")
 
 

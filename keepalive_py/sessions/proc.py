@@ -1,7 +1,7 @@
 """/proc/net/ip_vs_conn as sessions: hexadecimal columns, one connection a line.
 
 `Pro FromIP FPrt ToIP TPrt DestIP DPrt State Expires PEName PEData`; IPv6 addresses stand
-in brackets in their usual form. Columns after Expires are ignored.
+there in full, with colons. Columns after Expires are ignored.
 """
 
 from __future__ import annotations
@@ -19,9 +19,7 @@ _PROTOCOLS = {protocol.name: int(protocol) for protocol in Protocol}
 
 @lru_cache(maxsize=65536)
 def _address(text: str) -> bytes:
-    if text.startswith("["):
-        return ip_address(text[1:-1]).packed
-    return bytes.fromhex(text)
+    return ip_address(text).packed if ":" in text else bytes.fromhex(text)
 
 
 def parse(lines: Iterable[str]) -> Iterator[Session]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import sys
 from collections.abc import Coroutine, Iterator
 from ipaddress import ip_address
 from typing import Any, TypeVar
@@ -281,3 +283,27 @@ def test_ten_thousand_services_cost_no_rule(lab: Fullnat, node: Node) -> None:
     assert len(node.read()) == 10_000
     node.apply(*(DeleteService(of) for of in keys))
     assert node.read() == {}
+
+
+def test_the_session_table_shows_all_four_ends(lab: Fullnat, node: Node) -> None:
+    node.apply(*service(key(), local(4, 7)), *service(key(6), local(6, 7), 6))
+
+    async def connect(address: str) -> tuple[int, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(address, 80)
+        await reader.readline()
+        return writer.get_extra_info("sockname")[1], writer
+
+    for family, rs in ((4, "10.2.0.1"), (6, "[fd02::1")):
+        port, writer = lab.client.run(connect(VIP[family]))
+        command = [sys.executable, "-m", "keepalive_py.cli.ctl", "sessions", "--json", "--client", f":{port}"]
+        (row,) = json.loads(lab.node.output(command))
+        client = f"10.1.0.2:{port}" if family == 4 else f"[fd01::2]:{port}"
+        assert (row["client"], row["protocol"], row["state"]) == (client, "tcp", "ESTABLISHED")
+        assert row["virtual"] == ("10.99.0.1:80" if family == 4 else "[fd99::1]:80")
+        assert row["local"].startswith("10.200.0.7:" if family == 4 else "[fd03::7]:")
+        assert row["server"].startswith(rs)
+        assert row["timeout"] > 0
+        lab.client.call(writer.close)
+    top = lab.node.output([sys.executable, "-m", "keepalive_py.cli.ctl", "sessions", "--top", "local"])
+    assert "10.200.0.7" in top
+    assert "fd03::7" in top
