@@ -95,7 +95,8 @@ class SourceTable:
 
     def change(self, before: Contents, wanted: Mapping[ServiceKey, tuple[Address, ...]]) -> Contents:
         """Lead the services in `wanted` to pools of these addresses (none: to no pool at all),
-        and drop pools that nothing leads to. The others stay. Raises KernelRefused."""
+        and drop pools that nothing leads to, and the table when no service is left. The
+        other services stay. Raises KernelRefused."""
         if not before.whole:
             if not any(wanted.values()):
                 return before
@@ -107,6 +108,9 @@ class SourceTable:
         keys = list(wanted)
         for start in range(0, len(keys), AT_ONCE):
             self._transact(_moves(after, {key: wanted[key] for key in keys[start : start + AT_ONCE]}))
+        if not after.services:
+            self.remove()
+            return Contents()
         return after
 
     def remove(self) -> None:
