@@ -17,7 +17,9 @@ Lines to model, the block layer:
     schema       how blocks and keywords are declared; the docstring is the guide
     kinds, global_kinds
                  kinds of values
-    parser       lines to drafts of blocks, by the declarations
+    language     all of them, ready for look-up
+    parser, remarks
+                 lines to drafts of blocks, by the declarations; what there is to say
     build        drafts to a `Config`; the side file; what concerns the whole
     model        `Config`, and every block's class by name
     virtual_server, real_server, virtual_server_group, check, ...

@@ -27,8 +27,9 @@ from keepalive_py.config.extensions import EXTRA_BLOCKS
 from keepalive_py.config.forwarding import Forwarding
 from keepalive_py.config.global_defs import TOP_LEVEL_GLOBALS, GlobalDefs
 from keepalive_py.config.kinds import Block, Script, ScriptLine
+from keepalive_py.config.language import Language
 from keepalive_py.config.model import Config
-from keepalive_py.config.parser import Language, Parser
+from keepalive_py.config.parser import Parser
 from keepalive_py.config.preprocess import LineReader, ReadOptions
 from keepalive_py.config.real_server import RealServer
 from keepalive_py.config.schema import Draft, Keyword, constructed, finished, keywords_of
@@ -109,10 +110,14 @@ def language(registry: Registry) -> Language:
         for each in registry.values()
     ]
     extras = [
-        Keyword(name, block, repeated=True, since="ours", into=f"{EXTENSION}{name}")
+        Keyword(name, block, _first_line(block), repeated=True, since="ours", into=f"{EXTENSION}{name}")
         for name, block in EXTRA_BLOCKS.items()
     ]
     return Language(Config, {RealServer: checks, Config: extras})
+
+
+def _first_line(kind: Block) -> str:
+    return (kind.block.__doc__ or "").strip().split("\n")[0]
 
 
 EXTENSION = "extension "  # before the names of extra blocks, in the values of the top level

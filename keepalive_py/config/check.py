@@ -126,6 +126,16 @@ class CheckConfig:
         return self.delay_loop
 
 
+def reachable(address: Address, draft: Draft) -> Address:
+    """A connect_ip must fit the bindto above it."""
+    source = draft.values.get("bindto")
+    if source is not None and family_of(source) is not family_of(address):
+        raise BadValue(
+            f"`{address}` cannot be reached from {source}", expected="an address of the same family"
+        )
+    return address
+
+
 def same_family(address: Address, draft: Draft) -> Address:
     """A bindto must fit the destination as known at that line."""
     target = draft.values.get("connect_ip", draft.context.server.address)
@@ -139,7 +149,7 @@ class NetworkCheckConfig(CheckConfig):
     """A check that goes over the network. `target` is connect_ip/connect_port resolved."""
 
     LOOSE: ClassVar[tuple[Keyword, ...]] = (
-        loose("connect_ip", IpAddress(), doc="Address to check, if not the real server's."),
+        loose("connect_ip", IpAddress(), check=reachable, doc="Address to check, if not the real server's."),
         loose("connect_port", Integer(1, 65535), doc="Port to check, if not the real server's."),
     )
 

@@ -8,67 +8,19 @@ table must be the same, but report the root cause once and count what follows fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 
-from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, ExitClass, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostics
 from keepalive_py.config.kinds import Block, Lines
+from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.lines import LogicalLine
-from keepalive_py.config.schema import (
-    NOTHING,
-    Again,
-    BadValue,
-    Draft,
-    Keyword,
-    MissingValue,
-    finished,
-    hook,
-    keywords_of,
-    span_of,
-)
-from keepalive_py.config.spelling import nearest
+from keepalive_py.config.remarks import Remarks
+from keepalive_py.config.schema import NOTHING, Again, BadValue, Draft, Keyword, finished, hook
 from keepalive_py.config.vrrp import LIST, Kept, KeptBlock, KeptNames
 
-__all__ = ["Grammar", "Language", "Parser"]
-
-
-@dataclass(slots=True)
-class Grammar:
-    """The keywords of one kind of block. `blocks` are the grammars of those that open one."""
-
-    title: str
-    block: type
-    keywords: dict[str, Keyword]
-    blocks: dict[str, Grammar]
-
-
-class Language:
-    """Every block and keyword, ready for look-up. `additions` are keywords that a block class
-    gets from outside: the checkers of a real server, the extra blocks of the top level."""
-
-    def __init__(self, top: type, additions: Mapping[type, Iterable[Keyword]]) -> None:
-        self._additions = additions
-        self.owners: dict[str, list[str]] = {}
-        self.top = self._grammar("the top level", top)
-
-    def _grammar(self, title: str, block: type) -> Grammar:
-        grammar = Grammar(title, block, {}, {})
-        without = getattr(block, "WITHOUT", ())
-        for keyword in (*keywords_of(block), *self._additions.get(block, ())):
-            if keyword.name not in without:
-                self._add(grammar, keyword)
-        return grammar
-
-    def _add(self, grammar: Grammar, keyword: Keyword) -> None:
-        for name in (keyword.name, *keyword.aliases):
-            grammar.keywords[name] = keyword
-            self.owners.setdefault(name, []).append(grammar.title)
-        if isinstance(keyword.kind, Block):
-            inner = self._grammar(keyword.name, keyword.kind.block)
-            for name in (keyword.name, *keyword.aliases):
-                grammar.blocks[name] = inner
+__all__ = ["Parser"]
 
 
 class Parser:
@@ -87,19 +39,18 @@ class Parser:
     ) -> None:
         self.language = language
         self.diagnostics = diagnostics
-        self.own_file = own_file
+        self.remarks = Remarks(language, diagnostics, own_file)
         self._lines = iter(lines)
         self._pushed_back: LogicalLine | None = None
         self._depth = 0
         self._open: list[Draft] = []
         self._astray = False
         self._lost_lines = 0
-        self._told: set[str] = set()
 
     def run(self, top: Draft) -> None:
         """Reads to the end; what the text says is then in `top`."""
         self._body(top, self.language.top, wants_brace=False)
-        self._end_of_text()
+        self.remarks.unclosed(self._depth, self._open[0] if self._open else None)
 
     # lines and braces
 
@@ -118,30 +69,13 @@ class Parser:
         if self._depth < 0:
             self._depth = 0
             if not self._astray:
-                self._report(line, "extra-brace", "`}` without a `{` before it", ExitClass.BRACES)
+                self.remarks.extra_brace(line)
                 self._astray = True
 
     def _peek(self) -> str:
         """The first word of the next line; "" at the end."""
         self._pushed_back = self._next()
         return "" if self._pushed_back is None else self._pushed_back.words[0].text
-
-    def _end_of_text(self) -> None:
-        if self._depth:
-            self._report(
-                None,
-                "missing-brace",
-                f"{self._depth} `}}` missing at the end of the text",
-                ExitClass.BRACES,
-                context=self._open[0] if self._open else None,
-            )
-        for draft in self._open[:1]:
-            draft.report(
-                "unfinished-block",
-                f"{draft.title} is not closed",
-                "an unfinished block is left out, as in keepalived",
-                exit_class=None,
-            )
 
     # blocks
 
@@ -177,7 +111,7 @@ class Parser:
     def _block(self, line: LogicalLine, keyword: Keyword, grammar: Grammar, parent: Draft) -> None:
         kind = keyword.kind
         assert isinstance(kind, Block)
-        self._remark(line, keyword, parent)
+        self.remarks.keyword(line, keyword, parent)
         head = None
         if kind.head is not None:
             head = self._read(line, keyword, parent, kind.head)
@@ -219,7 +153,7 @@ class Parser:
             deeper += {"{": 1, "}": -1}.get(skipped.brace, 0)
 
     def _value_block(self, line: LogicalLine, keyword: Keyword, kind: Lines, parent: Draft) -> None:
-        self._remark(line, keyword, parent)
+        self.remarks.keyword(line, keyword, parent)
         head = None
         if kind.head is not None:
             head = self._read(line, keyword, parent, kind.head)
@@ -256,7 +190,7 @@ class Parser:
 
     def _kept_block(self, line: LogicalLine, keyword: Keyword, kind: Kept, parent: Draft) -> None:
         """A block of another part of keepalived: only its names are looked at."""
-        self._tell_once(line, "kept-block", *kind.notice(keyword.name))
+        self.remarks.note(line, "kept-block", *kind.notice(keyword.name))
         text: list[str] = []
         if kind.names is not None:
             draft = Draft(object, title_of(line), line.span, self.diagnostics, None, parent)
@@ -287,13 +221,13 @@ class Parser:
             text.append(indent + line.raw)
             inner = names.blocks.get(word)
             if not names.free and inner is None and word not in names.words:
-                self._unknown_word(line, draft, draft.title.split()[0], names.all_words())
+                self.remarks.unknown_keyword(line, draft, draft.title.split()[0], names.all_words())
 
     # keywords
 
     def _value(self, line: LogicalLine, keyword: Keyword, draft: Draft) -> None:
         if keyword.since or keyword.deprecated:
-            self._remark(line, keyword, draft)
+            self.remarks.keyword(line, keyword, draft)
         value = self._read(line, keyword, draft, keyword.kind)
         if value is not NOTHING and keyword.check is not None:
             value = self._checked(line, keyword, draft, value)
@@ -304,7 +238,7 @@ class Parser:
         try:
             return kind.parse(line)
         except BadValue as bad:
-            self._bad_value(line, keyword, draft, bad)
+            self.remarks.bad_value(line, keyword, draft, bad)
             return bad.used
 
     def _checked(self, line: LogicalLine, keyword: Keyword, draft: Draft, value: Any) -> Any:
@@ -312,7 +246,7 @@ class Parser:
         try:
             return keyword.check(value, draft)
         except BadValue as bad:
-            self._bad_value(line, keyword, draft, bad)
+            self.remarks.bad_value(line, keyword, draft, bad)
             return bad.used
 
     def _store(self, line: LogicalLine, keyword: Keyword, value: Any, draft: Draft) -> None:
@@ -322,139 +256,40 @@ class Parser:
             if value.name not in known:
                 known[value.name] = value
             else:
-                self._again(line, keyword, draft, f"{keyword.name} {value.name} is already defined")
+                self.remarks.again(line, keyword, draft, f"{keyword.name} {value.name} is already defined")
             return
         if keyword.repeated:
             values.setdefault(name, []).append(value)
         elif keyword.again is Again.REPLACES or name not in draft.written:
             values[name] = value
         else:
-            self._again(line, keyword, draft, f"`{keyword.name}` is already set")
+            self.remarks.again(line, keyword, draft, f"`{keyword.name}` is already set")
             if keyword.again is Again.REFUSED:
                 return
             values[name] = value
         draft.written[name] = line.span
 
-    def _again(self, line: LogicalLine, keyword: Keyword, draft: Draft, summary: str) -> None:
-        note = "this one replaces it" if keyword.again is Again.WARNS else "the first one counts"
-        silent = keyword.again is Again.KEEPS
-        self._report(line, "repeated", summary, None if silent else ExitClass.GENERAL, note, context=draft)
-
-    # what to say
-
-    def _bad_value(self, line: LogicalLine, keyword: Keyword, draft: Draft, bad: BadValue) -> None:
-        exit_class = bad.exit_class
-        if isinstance(bad, MissingValue) and not bad.always_fatal:
-            exit_class = keyword.empty.value
-        notes = bad.notes
-        if exit_class is ExitClass.MISSING_PARAMETER:
-            notes += ("keepalived ends with status 2 at this line",)
-        elif bad.used is NOTHING and not notes:
-            notes = ("the line is ignored",)
-        self.diagnostics.add(
-            Diagnostic(
-                severity=Severity.WARNING if exit_class is None else Severity.ERROR,
-                code=bad.code,
-                summary=bad.summary,
-                subject=span_of(line, bad.word),
-                context=draft.where,
-                context_title=draft.title,
-                label=f"expected {bad.expected}" if bad.expected else "",
-                notes=notes,
-                exit_class=exit_class,
-            )
-        )
-
-    def _remark(self, line: LogicalLine, keyword: Keyword, draft: Draft) -> None:
-        """Says what is to be said of the keyword itself."""
-        if keyword.deprecated:
-            self._report(
-                line,
-                "deprecated",
-                f"`{line.keyword}` is deprecated, use {keyword.deprecated}",
-                None if keyword.quietly else ExitClass.DEPRECATED,
-                context=draft,
-            )
-        if keyword.since == "ours" and not self.own_file:
-            self._tell_once(
-                line,
-                "own-keyword",
-                f"keepalived does not know `{keyword.name}`",
-                "in keepalive_py.conf beside this file it would not disturb keepalived",
-            )
+    # braces and blocks that do not agree
 
     def _unknown(self, line: LogicalLine, draft: Draft, grammar: Grammar) -> None:
         word = line.words[0].text
         if self._astray:
             self._lost_lines += 1
         elif word == "{":
-            self._report(
-                line, "stray-brace", "`{` where no block begins", ExitClass.UNKNOWN_KEYWORD,
-                "its `}` ends the block around it, as in keepalived", context=draft,
-            )  # fmt: skip
+            self.remarks.stray_brace(line, draft)
             self._astray = True
         elif word == "}":
-            self._report(line, "extra-brace", "`}` without a `{` before it", ExitClass.BRACES)
+            self.remarks.extra_brace(line)
         elif self._peek() == "{":
             self._next()
-            self._unknown_block(line, draft, grammar)
+            self.remarks.unknown_block(line, draft, grammar)
+            self._astray = True
         else:
-            self._unknown_word(line, draft, grammar.title, grammar.keywords)
-
-    def _unknown_block(self, line: LogicalLine, draft: Draft, grammar: Grammar) -> None:
-        enclosing = draft.title if self._open else "the top level"
-        self._unknown_word(
-            line,
-            draft,
-            grammar.title,
-            grammar.keywords,
-            f"its content is read as lines of {enclosing}, and its `}}` as the end of that, as in keepalived",
-            code="unknown-block",
-        )
-        self._astray = True
-
-    def _unknown_word(
-        self,
-        line: LogicalLine,
-        draft: Draft,
-        title: str,
-        known: Iterable[str],
-        note: str = "the line is ignored, as in keepalived",
-        code: str = "unknown-keyword",
-    ) -> None:
-        word = line.words[0]
-        self.diagnostics.add(
-            Diagnostic(
-                severity=Severity.ERROR,
-                code=code,
-                summary=f"`{word.text}` is not a keyword of {title}",
-                subject=word.span,
-                context=draft.where,
-                context_title=draft.title,
-                label=self._suggestion(word.text, known),
-                notes=(note,),
-                exit_class=ExitClass.UNKNOWN_KEYWORD,
-            )
-        )
-
-    def _suggestion(self, word: str, known: Iterable[str]) -> str:
-        owners = self.language.owners.get(word)
-        if owners:
-            return f"`{word}` is a keyword of {' and '.join(dict.fromkeys(owners))}"
-        by_case = [name for name in known if name.lower() == word.lower()]
-        meant = by_case[0] if by_case else nearest(word, known)
-        return f"did you mean `{meant}`?" if meant else ""
+            self.remarks.unknown_keyword(line, draft, grammar.title, grammar.keywords)
 
     def _missing_brace(self, line: LogicalLine | None, draft: Draft) -> None:
         if not self._astray:
-            self._report(
-                line,
-                "missing-brace",
-                f"`{{` is missing after `{draft.title}`",
-                ExitClass.BRACES,
-                "this line is read as the first one of the block",
-                context=draft,
-            )
+            self.remarks.no_brace(line, draft)
             self._astray = True
 
     def _recover(self, line: LogicalLine) -> None:
@@ -463,36 +298,8 @@ class Parser:
             return
         self._astray = False
         if self._lost_lines:
-            self._report(
-                line,
-                "back-on-track",
-                f"{self._lost_lines} lines before this one were ignored because of the error above",
-                None,
-                severity=Severity.NOTE,
-            )
+            self.remarks.back_on_track(line, self._lost_lines)
         self._lost_lines = 0
-
-    def _tell_once(self, line: LogicalLine, code: str, summary: str, *notes: str) -> None:
-        if summary not in self._told:
-            self._told.add(summary)
-            self._report(line, code, summary, None, *notes, severity=Severity.NOTE)
-
-    def _report(
-        self,
-        line: LogicalLine | None,
-        code: str,
-        summary: str,
-        exit_class: ExitClass | None,
-        *notes: str,
-        context: Draft | None = None,
-        severity: Severity | None = None,
-    ) -> None:
-        if severity is None:
-            severity = Severity.WARNING if exit_class is None else Severity.ERROR
-        span: Span | None = None if line is None else line.span
-        where = context.where if context else None
-        title = context.title if context else ""
-        self.diagnostics.add(Diagnostic(severity, code, summary, span, where, title, "", notes, exit_class))
 
 
 def title_of(line: LogicalLine) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.elsewhere import ELSEWHERE
 from keepalive_py.config.kinds import Block, Choice, Flag, Lines, LogOnly
-from keepalive_py.config.parser import Grammar, Language
+from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.schema import NOTHING, Keyword, SameAs, keywords_of
 from keepalive_py.config.vrrp import Kept
 
