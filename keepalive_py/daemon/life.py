@@ -136,6 +136,7 @@ class Life:
             signal.SIGUSR2: lambda: self.dump(DumpFiles.statistics),
             SIGNAL_JSON: lambda: self.dump(DumpFiles.as_json),
         }
+        loop.set_exception_handler(mistake_in_loop)
         for number, handler in handlers.items():
             loop.add_signal_handler(number, handler)
 
@@ -158,7 +159,11 @@ class Life:
             self.reload_wanted.clear()
             self.systemd.reloading()
             voice.say("Reloading ...")
-            await self.reload()
+            try:
+                await self.reload()
+            except Exception as error:  # a mistake of ours must not end the balancer
+                voice.mistake("reload", error)
+                self.systemd.ready("reload failed: internal error")
 
     async def reload(self) -> None:
         """Read everything anew; a configuration with something new wrong with it changes nothing."""
@@ -221,10 +226,11 @@ class Life:
     # The rest.
 
     async def watchdog(self) -> None:
-        """Tell systemd that the loop turns."""
+        """Tell systemd that the loop turns and the table has its writer."""
         interval = self.systemd.watchdog_interval
         while interval:
-            self.systemd.alive()
+            if self.supervisor is not None and self.supervisor.writing:
+                self.systemd.alive()
             await asyncio.sleep(interval)
 
     async def stop(self, supervisor: Supervisor) -> None:
@@ -240,6 +246,12 @@ class Life:
 
     def task(self, work: object, name: str) -> asyncio.Task[None]:
         return asyncio.get_running_loop().create_task(work, name=name)  # type: ignore[arg-type]
+
+
+def mistake_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+    """Asyncio's last resort: something went wrong in a callback or a task nobody waits for."""
+    error = context.get("exception")
+    voice.mistake(str(context.get("message")), error if isinstance(error, Exception) else None)
 
 
 def router_id(config: Config) -> str:

@@ -41,6 +41,7 @@ from keepalive_py.notify.notifier import Notifier
 from keepalive_py.plan.desired import desired, sharing
 from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
+from keepalive_py.probing.tls import client_context
 
 SLICE = 64  # virtual servers compared between two yields
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
@@ -88,6 +89,11 @@ class Supervisor:
     def probe_statistics(self) -> Statistics:
         return self.engine.statistics
 
+    @property
+    def writing(self) -> bool:
+        """Whether the table's writer is at work."""
+        return self._task is not None and not self._task.done()
+
     def counts(self) -> dict[str, object]:
         """What happened so far, by name."""
         return {
@@ -127,6 +133,8 @@ class Supervisor:
         self.services = services
         self.index = {service: place for place, service in enumerate(services)}
         self.sharing = sharing(config)
+        self.engine.ssl_files = config.ssl
+        client_context.cache_clear()  # a certificate may have been renewed under its old name
 
     def follow_events(self, driven: Sequence[CheckerState]) -> None:
         self.files.follow(driven, self.config.track_files)

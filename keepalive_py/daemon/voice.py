@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterable
 from functools import cache
 
@@ -70,3 +71,9 @@ def trouble(reason: Reason, text: str) -> None:
     """The probing engine's own trouble: it never moves a server."""
     level = log.error if reason is Reason.BUG else log.warning
     level(f"Checker trouble ({reason.value}): {text.strip()}", kind="trouble", reason=reason.value)
+
+
+def mistake(where: str, error: BaseException | None) -> None:
+    """A mistake of ours, with all that helps to find it, in one line of the log."""
+    text = "".join(traceback.format_exception(error)).strip() if error is not None else ""
+    log.error(f"internal error in {where}: {text}", kind="mistake")

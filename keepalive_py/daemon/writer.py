@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 from keepalive_py.daemon.refusals import RefusalNews
@@ -125,12 +126,19 @@ class TableWriter:
             else:
                 await self.bring_touched()
         except (KeepaliveError, OSError) as error:
-            self.warn(f"IPVS: {error}")
-            self.reading_due = False
-            self.touched.clear()
-            self.arm_retry()
-        if events:
+            self.failed(f"IPVS: {error}")
+        except Exception:  # a mistake of ours: the table stays as it is, and is read again
+            self.failed(f"internal error: {traceback.format_exc()}")
+        try:
             self.notify(events)
+        except Exception:
+            self.warn(f"internal error: {traceback.format_exc()}")
+
+    def failed(self, why: str) -> None:
+        self.warn(why)
+        self.reading_due = False
+        self.touched.clear()
+        self.arm_retry()
 
     async def bring_touched(self) -> None:
         touched, self.touched = self.touched, set()
