@@ -7,6 +7,7 @@ it and both processes' log lines are its own.
 |---|---|
 | `options`, `paths` | the command line and the names of our own files, as values |
 | `loading`, `vetting` | files -> model; which scripts may run |
+| `reload_time` | the file that says when to reload |
 | `life` | start, signals, reload, stop; the only place that knows them all |
 | `supervisor` | configuration, health, probes, table, notifications: the wiring |
 | `writer`, `refusals` | the one task that changes the table; its mirror, reading, repair |

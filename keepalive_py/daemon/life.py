@@ -32,6 +32,7 @@ from keepalive_py.daemon.loading import Ready, load, new_errors
 from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
+from keepalive_py.daemon.reload_time import ReloadTimeFile
 from keepalive_py.daemon.supervisor import Supervisor
 from keepalive_py.daemon.systemd import ServiceNotifier
 from keepalive_py.dataplane import choose
@@ -66,6 +67,7 @@ class Life:
         self.stopping = asyncio.Event()
         self.reload_wanted = asyncio.Event()
         self.credentials = Credentialed(ready.policy)
+        self.reload_time = ReloadTimeFile(self.reload_wanted.set)
         self.supervisor: Supervisor | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.dumps: set[asyncio.Future[None]] = set()
@@ -84,7 +86,11 @@ class Life:
             self.systemd.failed(getattr(error, "errno", None) or 1)
             return EXIT_FATAL
         self.running(supervisor)
-        self.tasks = [self.task(self.reloading(), "reload"), self.task(self.watchdog(), "watchdog")]
+        self.tasks = [
+            self.task(self.reloading(), "reload"),
+            self.task(self.reload_time.run(), "reload time"),
+            self.task(self.watchdog(), "watchdog"),
+        ]
         voice.say("Startup complete")
         await self.stopping.wait()
         await self.stop(supervisor)
@@ -109,6 +115,8 @@ class Life:
 
     def running(self, supervisor: Supervisor) -> None:
         """After a start or a reload."""
+        defs = supervisor.config.global_defs
+        self.reload_time.configure(defs.reload_time_file, repeat=defs.reload_repeat)
         save_copy(supervisor.config)
         if self.options.dump_config:
             for line in dump.parent_data(supervisor.config, {}).splitlines():
