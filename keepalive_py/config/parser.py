@@ -22,6 +22,8 @@ from keepalive_py.config.vrrp import LIST, Kept, KeptBlock, KeptNames
 
 __all__ = ["Parser"]
 
+INDENT = "    "
+
 
 class Parser:
     """One pass over the lines of a text.
@@ -179,9 +181,7 @@ class Parser:
     def _entries(self, kind: Lines, keyword: Keyword, draft: Draft) -> Iterator[Any]:
         while True:
             line = self._next()
-            if line is None:
-                return
-            if line.words[0].text == "}":
+            if line is None or line.words[0].text == "}":
                 self._open.pop()
                 return
             value = self._read(line, keyword, draft, kind.entry)
@@ -202,26 +202,30 @@ class Parser:
         block = KeptBlock(keyword.name, title_of(line), "\n".join(text), line.span)
         self._store(line, keyword, block, parent)
 
-    def _kept_body(self, names: KeptNames, draft: Draft, text: list[str], indent: str = "    ") -> bool:
+    def _kept_body(self, names: KeptNames, draft: Draft, text: list[str]) -> bool:
         """Whether the block was closed. Braces nest as they stand, so nothing goes astray."""
-        inner: KeptNames | None = None
+        around: list[KeptNames] = []
+        inner = LIST  # the names of the block that a `{` would open now
         while True:
             line = self._next()
             if line is None:
                 return False
             word = line.words[0].text
-            if word == "}":
-                return True
+            indent = INDENT * (len(around) + 1)
             if word == "{":
                 text[-1:] = [f"{text[-1]} {{" if text else f"{indent}{{"]
-                if not self._kept_body(inner or LIST, draft, text, indent + "    "):
-                    return False
-                text.append(f"{indent}}}")
-                continue
-            text.append(indent + line.raw)
-            inner = names.blocks.get(word)
-            if not names.free and inner is None and word not in names.words:
-                self.remarks.unknown_keyword(line, draft, draft.title.split()[0], names.all_words())
+                around.append(names)
+                names, inner = inner, LIST
+            elif word != "}":
+                text.append(indent + line.raw)
+                inner = names.blocks.get(word, LIST)
+                if not names.free and word not in names.blocks and word not in names.words:
+                    self.remarks.unknown_keyword(line, draft, draft.title.split()[0], names.all_words())
+            elif around:
+                text.append(INDENT * len(around) + "}")
+                names, inner = around.pop(), LIST
+            else:
+                return True
 
     # keywords
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, ExitClass, Severity
+from keepalive_py.config.diagnostics import MOST_OF_A_KIND, Diagnostic, Diagnostics, ExitClass, Severity
 from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.lines import LogicalLine
 from keepalive_py.config.schema import NOTHING, Again, BadValue, Draft, Keyword, MissingValue, span_of
@@ -24,6 +24,7 @@ class Remarks:
         self.diagnostics = diagnostics
         self.own_file = own_file
         self._told: set[str] = set()
+        self._unknown_words = 0
 
     def add(
         self,
@@ -102,6 +103,8 @@ class Remarks:
         self, line: LogicalLine, draft: Draft, title: str, known: Iterable[str], code: str, note: str
     ) -> None:
         word = line.words[0]
+        self._unknown_words += 1
+        label = self._meant(word.text, known) if self._unknown_words <= MOST_OF_A_KIND else ""
         self.diagnostics.add(
             Diagnostic(
                 severity=Severity.ERROR,
@@ -110,7 +113,7 @@ class Remarks:
                 subject=word.span,
                 context=draft.where,
                 context_title=draft.title,
-                label=self._meant(word.text, known),
+                label=label,
                 notes=(note,),
                 exit_class=ExitClass.UNKNOWN_KEYWORD,
             )
@@ -143,7 +146,7 @@ class Remarks:
             summary = f"{missing} `}}` missing at the end of the text"
             self.add(None, "missing-brace", summary, ExitClass.BRACES, context=outermost)
         if outermost is not None:
-            note = "an unfinished block is left out, as in keepalived"
+            note = "what is unfinished is left out, as in keepalived, save in global_defs"
             outermost.warn("unfinished-block", f"{outermost.title} is not closed", note)
 
     def back_on_track(self, line: LogicalLine, lost: int) -> None:

@@ -580,3 +580,7 @@ def _settle_local_addresses(draft: Draft, around: Surroundings) -> None:
     if name is not None and name not in around.local_groups:
         draft.report("unknown-group", f"there is no local_address_group {name}", field="local_address_group")
         del draft.values["local_address_group"]
+        return
+    methods = {server.forwarding for server in draft.values["real_servers"]}
+    if name is None and Forwarding.FNAT in methods:
+        draft.warn("no-local-addresses", "FNAT has no laddr_group_name: it has no addresses to connect from")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address
 from typing import Any, Final
 
 from keepalive_py.config.diagnostics import Span
@@ -23,6 +23,7 @@ __all__ = ["GROUP_LINES", "GroupMember", "LOCAL_LINES", "LocalAddressGroup", "Vi
 FAMILIES: Final = {"inet": Family.INET, "inet6": Family.INET6}
 PORT: Final = Integer(0, 65535)
 FWMARK: Final = Integer(0, UINT32)
+MOST_SERVICES: Final = 65536  # of one line; of an IPv6 range keepalived counts the last 16 bits only
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +114,19 @@ class MemberLine(Kind):
         if line.words[0].text == "fwmark":
             return self._fwmark(line)
         addresses = read_range(line.words[0].text)
-        _refuse_huge(addresses)
         port = line.text(1)
-        return GroupMember(addresses, PORT.read(port, 1) if port is not None else 0, where=line.span)
+        number = PORT.read(port, 1) if port is not None else 0
+        if int(addresses.last) - int(addresses.first) < MOST_SERVICES:
+            return GroupMember(addresses, number, where=line.span)
+        fewer = AddressRange(addresses.first, addresses.first + (MOST_SERVICES - 1))
+        raise BadValue(
+            f"{addresses} are more than {MOST_SERVICES} addresses",
+            word=0,
+            code="range-too-large",
+            exit_class=None,
+            used=GroupMember(fewer, number, where=line.span),
+            notes=(f"{fewer} is used",),
+        )
 
     def _fwmark(self, line: LogicalLine) -> GroupMember:
         mark = line.text(1)
@@ -133,16 +144,6 @@ class MemberLine(Kind):
             return f"{value.addresses} {value.port}" if value.port else str(value.addresses)
         family = "" if value.family is None else f" {value.family.name.lower()}"
         return f"fwmark {value.fwmark}{family}"
-
-
-MOST_SERVICES: Final = 65536
-
-
-def _refuse_huge(addresses: AddressRange) -> None:
-    """Of an IPv6 range keepalived serves only what the last 16 bits count; we say so instead."""
-    count = int(addresses.last) - int(addresses.first) + 1
-    if isinstance(addresses.first, IPv6Address) and count > MOST_SERVICES:
-        raise BadValue(f"{addresses} is {count} services", word=0, code="range-too-large", exit_class=None)
 
 
 @dataclass(frozen=True, slots=True)
