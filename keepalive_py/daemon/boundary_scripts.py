@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
-from keepalive_py.checkers.wishes import Exit, ProbeFailed
+from keepalive_py.checkers.wishes import ProbeFailed
 from keepalive_py.config.kinds import Script
 from keepalive_py.daemon import voice
 from keepalive_py.probing import Engine
+from keepalive_py.probing.children import Outcome
 from keepalive_py.probing.trouble import ProbeUnknown
 
 
@@ -16,7 +17,7 @@ async def run_boundary_script(engine: Engine, title: str, script: Script | None,
     if script is None:
         return
     voice.say(f"Running {title} script {script.command}")
-    ended: asyncio.Future[Exit | ProbeUnknown] = asyncio.get_running_loop().create_future()
+    ended: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     try:
         engine.launcher.launch(script, patience, ended.set_result)
         engine.turn()  # so that its time is watched
@@ -26,8 +27,8 @@ async def run_boundary_script(engine: Engine, title: str, script: Script | None,
     voice.say(outcome(title, await ended))
 
 
-def outcome(title: str, ended: Exit | ProbeUnknown) -> str:
-    if isinstance(ended, ProbeUnknown):
+def outcome(title: str, ended: Outcome) -> str:
+    if isinstance(ended, ProbeFailed | ProbeUnknown):
         return f"{title} script: {ended}"
     if ended.timed_out:
         return f"{title} script timed out"

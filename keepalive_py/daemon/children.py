@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from keepalive_py.checkers.wishes import Exit, ProbeFailed
+from keepalive_py.checkers.wishes import ProbeFailed
 from keepalive_py.config.kinds import Script
 from keepalive_py.notify.scripts import LaunchFailed
 from keepalive_py.notify.security import ScriptPolicy
 from keepalive_py.probing import Credentials, Engine
-from keepalive_py.probing.children import Child, Launcher
+from keepalive_py.probing.children import Child, Launcher, Outcome
 from keepalive_py.probing.trouble import ProbeUnknown
 
 NO_LIMIT = 10 * 365 * 86400.0  # seconds: notify scripts are not ended for taking long
@@ -43,7 +43,7 @@ class NotifyLauncher:
         self.launcher = Launcher(engine, resolve)
 
     def launch(self, script: Script, ended: Callable[[], None]) -> Child:
-        def done(_outcome: Exit | ProbeUnknown) -> None:
+        def done(_outcome: Outcome) -> None:
             ended()
 
         try:

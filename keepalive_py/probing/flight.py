@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 
 from keepalive_py.checkers.wishes import (
     Connect,
-    Exit,
     OpenDatagram,
     Ping,
     Probe,
@@ -29,7 +28,7 @@ from keepalive_py.checkers.wishes import (
 from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint
-from keepalive_py.probing.children import Child, Launcher
+from keepalive_py.probing.children import Child, Launcher, Outcome
 from keepalive_py.probing.pings import Echoing, Pings
 from keepalive_py.probing.sockets import SockAddr, open_socket, sockaddr
 from keepalive_py.probing.tls import TlsStream
@@ -453,11 +452,13 @@ class Flight:
         self._child = self._home.launcher.launch(wish.script, wish.timeout, self._child_ended)
         return PENDING
 
-    def _child_ended(self, outcome: Exit | ProbeUnknown) -> None:
+    def _child_ended(self, outcome: Outcome) -> None:
         assert self._generator is not None
         self._child = None
         if isinstance(outcome, ProbeUnknown):
             self._give_up(outcome)
+        elif isinstance(outcome, ProbeFailed):
+            self._run(self._generator.throw, outcome)
         else:
             self._run(self._generator.send, outcome)
 

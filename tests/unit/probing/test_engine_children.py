@@ -14,7 +14,7 @@ import pytest
 from keepalive_py.checkers.wishes import Exit, Probe, Run
 from keepalive_py.config.kinds import Script
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown
-from keepalive_py.probing import Credentials
+from keepalive_py.probing import Credentials, children
 from keepalive_py.probing.children import clean_environment
 
 
@@ -96,16 +96,64 @@ async def test_an_unknown_user_is_our_own_trouble(real: Any) -> None:
     assert verdict.reason is Reason.LOCAL_ERROR
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
-async def test_a_child_runs_as_who_it_should(real: Any, tmp_path: Path) -> None:
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="changing the user needs root")
+
+
+@pytest.fixture(params=["chroot", "fork"])
+def other_user(request: Any, real: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An engine whose children run as somebody else, in both ways there are."""
+    if request.param == "fork":
+        monkeypatch.setattr(children, "coreutils_chroot", lambda: None)
+    elif children.coreutils_chroot() is None:
+        pytest.skip("no chroot(1) of coreutils")
     open_to_all(tmp_path)
     real.engine.launcher._resolve = lambda _: Credentials(65534, 65534, (65534, 4242))
+    return real
+
+
+@needs_root
+async def test_a_child_runs_as_who_it_should(other_user: Any, tmp_path: Path) -> None:
     command = Script(("/bin/sh", "-c", f"id -u > {tmp_path}/out; id -G >> {tmp_path}/out"), "id")
 
-    assert await real.run(running(command)) == Passed("0 None False")
+    assert await other_user.run(running(command)) == Passed("0 None False")
     user, groups = (tmp_path / "out").read_text().splitlines()
     assert user == "65534"
     assert set(groups.split()) == {"65534", "4242"}
+
+
+@needs_root
+@pytest.mark.parametrize("kind", ["missing", "directory", "not executable", "not for this user"])
+async def test_what_another_user_cannot_execute_is_a_fault(
+    other_user: Any, tmp_path: Path, kind: str
+) -> None:
+    path = tmp_path / "thing"
+    if kind == "directory":
+        path.mkdir()
+    elif kind != "missing":
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o700 if kind == "not for this user" else 0o644)
+
+    verdict = await other_user.run(running(Script((str(path),), "thing")))
+
+    assert isinstance(verdict, Failed)
+    assert verdict.reason is Reason.FAULT
+
+
+@needs_root
+@pytest.mark.parametrize("status", [0, 125, 126, 127])
+async def test_the_exit_status_under_another_user_is_the_command_s_own(other_user: Any, status: int) -> None:
+    command = Script(("/bin/sh", "-c", f"exit {status}"), "sh")
+
+    assert await other_user.run(running(command)) == Passed(f"{status} None False")
+
+
+@needs_root
+async def test_another_user_s_script_without_a_first_line_is_run_by_the_shell(
+    other_user: Any, tmp_path: Path
+) -> None:
+    command = script(tmp_path / "plain", "exit 7\n")
+
+    assert await other_user.run(running(command)) == Passed("7 None False")
 
 
 async def test_a_child_has_its_own_group_and_none_of_our_descriptors(real: Any, tmp_path: Path) -> None:
