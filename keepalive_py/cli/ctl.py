@@ -14,6 +14,7 @@ from keepalive_py.cli.commands import Command, config, genhash, sessions, table
 COMMANDS: tuple[Command, ...] = (
     config.CHECK,
     config.FMT,
+    config.DIFF,
     config.PLAN,
     table.COMMAND,
     sessions.COMMAND,

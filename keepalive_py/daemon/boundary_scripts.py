@@ -11,6 +11,8 @@ from keepalive_py.probing import Engine
 from keepalive_py.probing.children import Outcome
 from keepalive_py.probing.trouble import ProbeUnknown
 
+Ended = Exit | ProbeFailed | ProbeUnknown
+
 
 async def run_boundary_script(engine: Engine, title: str, script: Script | None, patience: float) -> None:
     """`title` is startup or shutdown. How it ends is said and changes nothing."""

@@ -22,6 +22,7 @@ from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop, VirtualServer
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
+from keepalive_py.daemon.announcing import Announcing
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
@@ -77,6 +78,7 @@ class Supervisor:
         self.writer = TableWriter(dataplane, self.wanted, self.notify, voice.warn, reconcile_interval)
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
+        self.announcing = Announcing(self)
         self.events = Counter[str]()
         self.reloads = 0
         self._task: asyncio.Task[None] | None = None
@@ -84,6 +86,15 @@ class Supervisor:
     @property
     def now(self) -> float:
         return self.engine.clock()
+
+    @property
+    def table(self) -> Table:
+        """The kernel's table as far as we know it."""
+        return self.writer.present
+
+    @property
+    def table_settled(self) -> bool:
+        return self.writer.is_settled
 
     @property
     def probe_statistics(self) -> Statistics:
@@ -244,7 +255,9 @@ class Supervisor:
         self.probes.forget_removed()
         self.follow_events(driven)
         self.reloads += 1
+        # Read as well: an operator who reloads because the table is wrong gets it made right.
         self.writer.touch_everything()
+        self.writer.read_again()
         await self.tell_armed(Reason.RELOAD)
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()

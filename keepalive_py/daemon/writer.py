@@ -97,6 +97,10 @@ class TableWriter:
         """Until all that was asked for so far has been tried."""
         await self._idle.wait()
 
+    @property
+    def is_settled(self) -> bool:
+        return self._idle.is_set()
+
     @contextlib.asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
         """Nothing is compared or sent in the body: what is wanted is not whole there."""

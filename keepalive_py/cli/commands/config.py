@@ -11,6 +11,7 @@ from keepalive_py.cli.commands import Command
 from keepalive_py.cli.dry_run import dry_run
 from keepalive_py.cli.report import show
 from keepalive_py.config.diagnostics import exit_status
+from keepalive_py.config.diff import diff
 from keepalive_py.config.render import as_json
 from keepalive_py.config.writer import write
 from keepalive_py.daemon.loading import load, read
@@ -61,6 +62,27 @@ def fmt(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def compare_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old")
+    parser.add_argument("new")
+    reading_arguments(parser)
+
+
+def compare(arguments: argparse.Namespace) -> int:
+    """0: they mean the same; 1: they differ; 2: one of them cannot be run. As diff(1)."""
+    configs = []
+    for file in (arguments.old, arguments.new):
+        loaded = read(options_of(arguments, file))
+        show(loaded.diagnostics, sys.stderr)
+        if loaded.config is None:
+            return 2
+        configs.append(loaded.config)
+    changes = diff(*configs)
+    for change in changes:
+        print(change)
+    return 1 if changes else 0
+
+
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
     file_arguments(parser)
     parser.add_argument("--dataplane", choices=("auto", "ipvs", "memory"), default="auto")
@@ -72,4 +94,5 @@ def plan(arguments: argparse.Namespace) -> int:
 
 CHECK = Command("config check", "check a configuration", check_arguments, check)
 FMT = Command("config fmt", "print a configuration in canonical form", file_arguments, fmt)
+DIFF = Command("config diff", "what differs between two configurations", compare_arguments, compare)
 PLAN = Command("config plan", "the steps from the table as it is to a configuration", plan_arguments, plan)
