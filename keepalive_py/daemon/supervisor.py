@@ -137,6 +137,7 @@ class Supervisor:
         self.writer.touch_everything()
         await self.tell_armed(Reason.START)
         await self.writer.settled()
+        await self.announcing.follow(self.config)
 
     def take_over(self, config: Config, services: list[ServiceState]) -> None:
         """What the table is made from, all at once."""
@@ -162,6 +163,7 @@ class Supervisor:
         voice.tell(events)
         self.events.update(type(event).__name__ for event in events)
         self.writer.notify_after(events)
+        self.announcing.wake()
 
     # Verdicts.
 
@@ -183,6 +185,7 @@ class Supervisor:
             self.writer.touch(place)
 
     def notify(self, events: Iterable[Event]) -> None:
+        self.announcing.wake()
         self.notifier.tell(events)
 
     def wanted(self, places: Iterable[int] | None) -> Iterator[Table]:
@@ -249,6 +252,7 @@ class Supervisor:
         before = self.config
         self.notifier.configure(config.global_defs, router_id=self.router_id)
         self.watch_addresses(config)
+        await self.announcing.before(config)
         async with self.writer.paused():
             services, driven = await self.passed_over(config)
             self.take_over(config, services)
@@ -261,6 +265,7 @@ class Supervisor:
         await self.tell_armed(Reason.RELOAD)
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()
+        await self.announcing.follow(config)
 
     async def passed_over(self, config: Config) -> tuple[list[ServiceState], list[CheckerState]]:
         """The services under `config`, in its order, and the checks that events drive."""
@@ -282,6 +287,7 @@ class Supervisor:
     async def stop(self, *, keep_table: bool) -> None:
         """As keepalived stops: real servers out, then services; only omega notifies. With
         `keep_table` nothing is removed and nobody is told. Processes can still be started."""
+        await self.announcing.leave(keep_table=keep_table)
         for subscription in list(self.probes.subscriptions.values()):
             self.engine.remove(subscription)
         self.files.close()
@@ -295,6 +301,7 @@ class Supervisor:
             await self.empty_table()
             self.notifier.tell(events)
             await self.kernel.restore(self.config.global_defs)
+        await self.announcing.close(keep_table=keep_table)
         await self.notifier.close(STOP_PATIENCE)
 
     async def close(self) -> None:
