@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from keepalive_py.checkers.wishes import ProbeFailed
+from keepalive_py.checkers.wishes import Exit, ProbeFailed
 from keepalive_py.config.kinds import Script
 from keepalive_py.daemon import voice
 from keepalive_py.probing import Engine
