@@ -16,8 +16,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from keepalive_py.config.bgp_announcer import BgpAnnouncer
 from keepalive_py.config.kinds import Block
 
 __all__ = ["EXTRA_BLOCKS"]
 
-EXTRA_BLOCKS: Final[dict[str, Block]] = {}
+EXTRA_BLOCKS: Final[dict[str, Block]] = {
+    "bgp_announcer": Block(BgpAnnouncer),
+}

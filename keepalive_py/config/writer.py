@@ -115,9 +115,13 @@ def _keyword_lines(keyword: Keyword, found: Any, owner: Any) -> Iterator[str]:
     kind = keyword.kind
     if isinstance(kind, Block):
         for each in found if keyword.repeated else [found]:
-            yield from _whole(keyword.name, _lines(each))
+            head = keyword.name if kind.head is None else f"{keyword.name} {words_of(each.name)}"
+            yield from _whole(head, _lines(each))
     elif isinstance(kind, Lines):
         yield from _block(keyword.name, [kind.entry.write(each) for each in found])
+    elif keyword.repeated:
+        for each in found:
+            yield _line(keyword.name, kind.write(each))
     elif isinstance(kind, MethodKind):
         method = found if isinstance(found, Method) else Method(found, owner.tunnel)
         yield _line(keyword.name, kind.write(method))

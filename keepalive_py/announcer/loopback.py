@@ -1,0 +1,139 @@
+"""Virtual addresses on three interfaces, each on one of them.
+
+A move is a deletion and an addition, next to each other in one batch: with BIRD and with FRR no
+moment was seen at which a switch had lost the route. What is found different is put right the
+next time: an address that somebody took away comes back. An address that is not ours is left where
+it is, and named.
+"""
+
+from __future__ import annotations
+
+import enum
+import errno
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keepalive_py.announcer.ownership import Ownership
+from keepalive_py.announcer.rtnetlink import Request, Rtnetlink
+from keepalive_py.net import Address
+from keepalive_py.wire import rtnetlink as wire
+from keepalive_py.wire.rtnetlink import InterfaceAddress
+
+
+class Position(enum.Enum):
+    ANNOUNCE = "announce"
+    DRAIN = "drain"
+    HOLD = "hold"
+    NONE = "none"
+
+
+@dataclass(slots=True)
+class Outcome:
+    """`repaired`: not where it was last put; `foreign`: somebody else's, on our interface."""
+
+    moved: list[Address] = field(default_factory=list)
+    repaired: list[Address] = field(default_factory=list)
+    foreign: list[tuple[Address, str]] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+
+
+class Loopback:
+    """`interfaces`: the name of each position's interface (NONE has none)."""
+
+    def __init__(self, kernel: Rtnetlink, ownership: Ownership, interfaces: Mapping[Position, str]) -> None:
+        self.kernel = kernel
+        self.ownership = ownership
+        self.interfaces = dict(interfaces)
+        self.last: dict[Address, Position] = {}
+
+    def prepare(self) -> None:
+        """Make the interfaces. Raises FeatureMissing, KernelRefused."""
+        for name in self.interfaces.values():
+            self.kernel.ensure_dummy(name)
+
+    def found(self) -> dict[Address, Position]:
+        """Where our addresses are now; of one in several places, the most visible."""
+        ours, _, _ = self._read()
+        return {address: self._position(names) for address, names in ours.items()}
+
+    def place(self, wanted: Mapping[Address, Position]) -> Outcome:
+        """Put every address there, and take away all of ours that are not in it. Raises
+        KernelRefused, OSError."""
+        ours, foreign, index = self._read()
+        outcome = Outcome()
+        steps: list[Step] = []
+        for address in [*wanted, *(address for address in ours if address not in wanted)]:
+            position = wanted.get(address, Position.NONE)
+            name = self.interfaces.get(position)
+            here = ours.get(address, frozenset())
+            if name is not None and name in foreign.get(address, ()):
+                outcome.foreign.append((address, name))
+            elif here != (frozenset() if name is None else frozenset((name,))):
+                steps += _steps(address, here, name)
+                outcome.moved.append(address)
+                if self.last.get(address) is position:
+                    outcome.repaired.append(address)
+        self._run(steps, index, outcome)
+        self.last = dict(wanted)
+        return outcome
+
+    def _run(self, steps: Sequence[Step], index: Mapping[str, int], outcome: Outcome) -> None:
+        if steps:
+            self.ownership.claim((step.address, step.name) for step in steps if step.add)
+            failed = self.kernel.batch([step.request(index[step.name]) for step in steps])
+            for place, number in failed.items():
+                step = steps[place]
+                if number != (errno.EEXIST if step.add else errno.EADDRNOTAVAIL):
+                    outcome.refused.append(f"{step}: {os.strerror(number)}")
+        ours, _, _ = self._read()
+        self.ownership.settle(ours)
+
+    def _position(self, names: Iterable[str]) -> Position:
+        for position, name in self.interfaces.items():
+            if name in names:
+                return position
+        return Position.NONE
+
+    def _read(self) -> tuple[dict[Address, frozenset[str]], dict[Address, frozenset[str]], dict[str, int]]:
+        """Ours, others' on our interfaces, and the index of each interface."""
+        index = {name: link.ifindex for name, link in self.kernel.links().items()}
+        names = {number: name for name, number in index.items()}
+        mine = frozenset(self.interfaces.values())
+        ours: dict[Address, frozenset[str]] = {}
+        foreign: dict[Address, frozenset[str]] = {}
+        for entry in self.kernel.addresses():
+            name = names.get(entry.ifindex, "")
+            if entry.length != entry.address.max_prefixlen:
+                continue
+            if self._is_ours(entry, name, mine):
+                ours[entry.address] = ours.get(entry.address, frozenset()) | {name}
+            elif name in mine:
+                foreign[entry.address] = foreign.get(entry.address, frozenset()) | {name}
+        return ours, foreign, index
+
+    def _is_ours(self, entry: InterfaceAddress, name: str, mine: frozenset[str]) -> bool:
+        remembered = self.ownership.owns(entry.address, name)
+        if self.kernel.marks:
+            return entry.proto == wire.OUR_PROTO and (remembered or name in mine)
+        return remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    address: Address
+    name: str
+    add: bool
+
+    def request(self, index: int) -> Request:
+        return (wire.add_address if self.add else wire.delete_address), (self.address, index)
+
+    def __str__(self) -> str:
+        return f"{'add' if self.add else 'remove'} {self.address} {'to' if self.add else 'from'} {self.name}"
+
+
+def _steps(address: Address, here: Iterable[str], name: str | None) -> list[Step]:
+    steps = [Step(address, old, False) for old in sorted(here) if old != name]
+    if name is not None and name not in here:
+        steps.append(Step(address, name, True))
+    return steps

@@ -1,0 +1,99 @@
+"""What a routing daemon can be asked, whichever it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+from typing import Any, Final, Protocol
+
+from keepalive_py.errors import KeepaliveError
+from keepalive_py.net import Address
+
+PATIENCE: Final = 3.0  # seconds that a routing daemon may take to answer
+LARGEST: Final = 1 << 24  # bytes of an answer
+
+Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
+
+
+class NoAnswer(KeepaliveError):
+    """The routing daemon is not there, or says something that cannot be understood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A BGP session. `name` is the daemon's own; `state` its own word; `families` are 4 and 6, those
+    whose routes it carries."""
+
+    name: str
+    neighbour: Address | None
+    established: bool
+    state: str = ""
+    families: frozenset[int] = frozenset((4, 6))
+    bfd: str = ""
+
+
+class Routing(Protocol):
+    """A routing daemon that is only ever read. Both raise NoAnswer."""
+
+    name: str
+
+    async def sessions(self) -> list[Session]: ...
+
+    async def exported(self, sessions: Sequence[Session]) -> Exports:
+        """What is sent over each of these sessions, all established."""
+
+
+async def run(argv: Sequence[str]) -> str:
+    """What a command prints. NoAnswer when it fails or takes too long."""
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as error:
+        raise NoAnswer(f"{argv[0]}: {error.strerror}") from None
+    try:
+        out, trouble = await asyncio.wait_for(child.communicate(), PATIENCE)
+    except TimeoutError:
+        raise NoAnswer(f"{argv[0]} takes longer than {PATIENCE:g} s") from None
+    finally:
+        if child.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                child.kill()
+    if child.returncode:
+        raise NoAnswer(f"{argv[0]}: {last_line(trouble or out)}")
+    return out.decode(errors="replace")
+
+
+async def run_json(argv: Sequence[str]) -> Any:
+    try:
+        return json.loads(await run(argv) or "null")
+    except ValueError:
+        raise NoAnswer(f"{argv[0]}: the answer is not JSON") from None
+
+
+def last_line(text: bytes) -> str:
+    lines = text.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it failed without a word"
+
+
+def host_route(text: str) -> Address | None:
+    """The address of a host route; None for other networks, and for what is no network."""
+    try:
+        network = ip_network(text)
+    except ValueError:
+        return None
+    return network.network_address if network.prefixlen == network.max_prefixlen else None
+
+
+def address_or_none(text: object) -> Address | None:
+    try:
+        return ip_address(str(text))
+    except ValueError:
+        return None
