@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from keepalive_py.checkers.wishes import Exit, ProbeFailed
+from keepalive_py.checkers.wishes import ProbeFailed
 from keepalive_py.config.kinds import Script
 from keepalive_py.daemon import voice
 from keepalive_py.probing import Engine
 from keepalive_py.probing.children import Outcome
 from keepalive_py.probing.trouble import ProbeUnknown
-
-Ended = Exit | ProbeFailed | ProbeUnknown
 
 
 async def run_boundary_script(engine: Engine, title: str, script: Script | None, patience: float) -> None:

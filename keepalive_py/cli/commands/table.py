@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from keepalive_py.cli.commands import Command
+from keepalive_py.config.model import SchedulerFlag
 from keepalive_py.dataplane import choose
 from keepalive_py.dataplane.port import Counters, ServiceCounters
 from keepalive_py.errors import KeepaliveError
@@ -68,11 +69,8 @@ def service_title(key: ServiceKey) -> str:
 
 def flags(entry: ServiceEntry) -> str:
     service = entry.service
-    words = [
-        flag.name.lower()
-        for flag in type(service.flags)
-        if flag.value and flag in service.flags and flag.name
-    ]
+    plain = service.flags & ~SchedulerFlag.PERSISTENT  # its timeout says it
+    words = [str(flag.name).lower() for flag in SchedulerFlag if flag & plain]
     if service.persistence_timeout:
         words.append(f"persistent {service.persistence_timeout}")
     if service.persistence_engine:
