@@ -19,13 +19,14 @@ from keepalive_py.probing.flight import Flight, Ready
 from keepalive_py.probing.limits import Limits
 from keepalive_py.probing.pings import Pings
 from keepalive_py.probing.statistics import Statistics
-from keepalive_py.probing.wheel import NOWHERE, Wheel
+from keepalive_py.probing.wheel import NOWHERE, Entry, Wheel
 
 __all__ = ["Engine", "Loop", "Report", "Subscription", "Trouble"]
 
 TICK: Final = 0.010
 BATCH: Final = 256  # events taken at a time
 STARTS: Final = 64  # probes started at a time
+CHILD_COST: Final = 16  # what starting a child takes, in probes
 SLACK: Final = 0.1  # of a subscriber's interval: so much early is on time for a shared verdict
 GOOD_NEWS: Final = 0.5  # the same for a verdict that can only help
 TROUBLE_EVERY: Final = 60.0
@@ -140,6 +141,7 @@ class Engine:
         self.wheel = Wheel(TICK)
         self.poller = select.epoll()
         self.descriptors: dict[int, Ready] = {}
+        self.hungry: list[Flight] = []
         self.pings = Pings(self)
         self.launcher = Launcher(self, resolve)
         self.statistics = Statistics()
@@ -264,20 +266,28 @@ class Engine:
     def turn(self) -> None:
         """Do what is due and what the kernel has news of; bounded, the rest comes next."""
         self._start_due()
+        self._go_on()
         self._drain()
         self._arm()
 
     def _start_due(self) -> None:
         now = self.clock()
-        for _ in range(STARTS):
-            job = self._next_in_line()
-            if job is not None:
-                self._start_waiting(job, now)
-                continue
-            entry = self.wheel.pop(now)
-            if entry is None:
+        budget = STARTS
+        while budget > 0:
+            entry: Entry | None = self._next_in_line()
+            if isinstance(entry, Job):
+                self._start_waiting(entry, now)
+            elif (entry := self.wheel.pop(now)) is not None:
+                entry.expire(now)
+            else:
                 return
-            entry.expire(now)
+            budget -= CHILD_COST if isinstance(entry, Job) and entry.checker.child else 1
+
+    def _go_on(self) -> None:
+        """Who has read much in one go reads on."""
+        flights, self.hungry = self.hungry, []
+        for flight in flights:
+            flight.ready(0)
 
     def _drain(self) -> None:
         """News of the kernel. No socket is opened here: a descriptor number in the batch that
@@ -290,7 +300,7 @@ class Engine:
     def _arm(self) -> None:
         if self._loop is None:
             return
-        due = self.wheel.next() if self._next_in_line() is None else self.clock()
+        due = self.clock() if self.hungry or self._next_in_line() is not None else self.wheel.next()
         if due is None or (self._timer is not None and self._timer_due <= due):
             return
         if self._timer is not None:
@@ -351,6 +361,7 @@ class Engine:
     def landed(self, job: Job, verdict: Verdict) -> None:
         """A probe has its verdict: tell everybody that it is for, and plan the next run."""
         ended = self.clock()
+        job.flying = False
         self._one_less(job)
         self._count(job, verdict)
         base = job.started if job.checker.child else ended
@@ -362,7 +373,6 @@ class Engine:
                 told += 1
         if told > 1:
             self.statistics.shared += told - 1
-        job.flying = False
         job.schedule()
 
     def _tell(self, subscription: Subscription, verdict: Verdict, started: float, ended: float) -> float:

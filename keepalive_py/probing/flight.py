@@ -43,6 +43,7 @@ EINPROGRESS: Final = 115
 READABLE: Final = select.EPOLLIN | select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 ENDED: Final = select.EPOLLRDHUP | select.EPOLLHUP | select.EPOLLERR
 BOTH_WAYS: Final = select.EPOLLIN | select.EPOLLOUT | select.EPOLLRDHUP | select.EPOLLET
+READS: Final = 16  # in a row, before others get their turn
 GOODBYE: Final = 1.0  # seconds that a peer gets to answer our close_notify
 
 
@@ -61,6 +62,7 @@ class Home(Protocol):
     clock: Callable[[], float]
     pings: Pings
     launcher: Launcher
+    hungry: list[Flight]
     ssl_files: SslFiles | None
 
     def bug(self, error: Exception) -> None:
@@ -85,6 +87,7 @@ class Flight:
         "_limit",
         "_outbox",
         "_ping",
+        "_reads",
         "_socket",
         "_stream",
         "_target",
@@ -116,6 +119,7 @@ class Flight:
         self._closing: Verdict | None = None
         self._outbox: memoryview | bytes = b""
         self._limit = 0
+        self._reads = READS
         self._waiting: Callable[[], Any] | None = None
         self._awaited = ""
         self._deadline = FOREVER
@@ -192,7 +196,8 @@ class Flight:
     # Events and time.
 
     def ready(self, events: int) -> None:
-        """The kernel speaks of our socket."""
+        """The kernel speaks of our socket, or it is our turn again (no events)."""
+        self._reads = READS
         if events & READABLE:
             self.readable = True
         if events & select.EPOLLOUT:
@@ -290,10 +295,11 @@ class Flight:
             self._deadline = min(self._home.clock() + wish.timeout, self._end)
 
     def _reach(self, target: Endpoint, interface: str | None) -> SockAddr:
-        """The target for the kernel; a check asks for the same one at each run."""
+        """The target for the kernel; a check asks for the same one at each run. An interface
+        may come back under another number, so nothing is kept that has one in it."""
         if target is not self._target:
             self._address = sockaddr(target, interface)
-            self._target = target
+            self._target = target if interface is None else None
         return self._address
 
     def _open(self, target: Endpoint, kind: int, wish: Connect | OpenDatagram) -> SocketType:
@@ -328,9 +334,13 @@ class Flight:
     def _receive(self, wish: Receive) -> Any:
         self._limit = wish.limit
         operation = self._read if self._tls is None else self._read_tls
-        if self.readable or self._tls is not None:
-            return self._now_or_later("answer", wish.timeout, operation)
-        return self._await("answer", wish.timeout, operation)
+        if not self.readable and self._tls is None:
+            return self._await("answer", wish.timeout, operation)
+        self._reads -= 1
+        if self._reads < 0:
+            self._home.hungry.append(self)
+            return self._await("answer", wish.timeout, operation)
+        return self._now_or_later("answer", wish.timeout, operation)
 
     def _read(self) -> Any:
         assert self._socket is not None

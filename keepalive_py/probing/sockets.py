@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from functools import lru_cache
 from socket import SocketType
 from typing import Any, Final
 
@@ -77,9 +76,4 @@ def _bind(sock: SocketType, source: Source) -> None:
     elif sock.type == socket.SOCK_STREAM:
         # Lets the port be chosen at connect(2), so that one port serves many targets.
         sock.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
-    sock.bind(_local(Endpoint(source.address, source.port), source.interface))
-
-
-@lru_cache(maxsize=1024)
-def _local(endpoint: Endpoint, interface: str | None) -> SockAddr:
-    return sockaddr(endpoint, interface)
+    sock.bind(sockaddr(Endpoint(source.address, source.port), source.interface))

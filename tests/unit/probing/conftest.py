@@ -13,7 +13,7 @@ from keepalive_py.checkers import REGISTRY
 from keepalive_py.checkers.wishes import Checker, Probe
 from keepalive_py.config.check import CheckConfig
 from keepalive_py.health.verdict import Verdict
-from keepalive_py.probing import Engine, Limits
+from keepalive_py.probing import Engine, Limits, Report
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +107,15 @@ class VirtualEngine:
     def listen(
         self, name: str, probe: Callable[[], Probe], *, every: float = 1.0, first_in: float = 0.0, **more: Any
     ) -> Any:
-        def report(verdict: Verdict, started: float, ended: float) -> float:
+        check = Scripted(probe=probe, delay_loop=every, **more)
+        return self.engine.add(check, self.report(name, every), first_in=first_in)
+
+    def report(self, name: str, every: float = 1000.0) -> Report:
+        def told(verdict: Verdict, started: float, ended: float) -> float:
             self.log.append((name, round(started - 1000.0, 3), verdict))
             return every
 
-        check = Scripted(probe=probe, delay_loop=every, **more)
-        return self.engine.add(check, report, first_in=first_in)
+        return told
 
     def times(self, name: str) -> list[float]:
         return [started for who, started, _ in self.log if who == name]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from keepalive_py.checkers.wishes import OpenDatagram, Probe, ProbeFailed, Receive
+from keepalive_py.checkers.misc import MiscCheck
+from keepalive_py.checkers.wishes import Connect, OpenDatagram, Probe, ProbeFailed, Receive
+from keepalive_py.config.kinds import Script
 from keepalive_py.health.verdict import PASSED, Failed, Passed, Reason, Unknown
 from keepalive_py.net import Endpoint, parse_address
 from keepalive_py.probing import Limits
@@ -147,6 +150,8 @@ def test_remove_within_the_report_is_the_end(virtual: Virtual) -> None:
     v.loop.run(5.0)
 
     assert told == [PASSED]
+    assert v.engine.statistics.in_flight == 0
+    assert v.engine.statistics.aborted == 0
 
 
 def test_remove_twice_is_harmless(virtual: Virtual) -> None:
@@ -157,6 +162,45 @@ def test_remove_twice_is_harmless(virtual: Virtual) -> None:
     v.loop.run(5.0)
 
     assert v.log == []
+
+
+def test_children_are_started_a_few_at_a_time(virtual: Virtual) -> None:
+    """Starting one stops the loop for a while: other probes get their turn in between."""
+    v = virtual()
+    for number in range(50):
+        script = Script(("/nonexistent", str(number)), "x")
+        v.engine.add(MiscCheck(script=script), v.report("child"), first_in=0.0)
+    v.listen("other", instant, first_in=0.0)
+    v.engine.turn()
+
+    assert 0 < len(v.times("child")) <= 5
+    v.loop.run(1.0)
+    assert len(v.times("child")) == 50
+
+
+def test_one_with_much_to_read_leaves_the_others_their_turn(virtual: Virtual) -> None:
+    got: list[bytes] = []
+
+    def reading(target: Endpoint) -> Probe:
+        yield Connect(target, 10.0)
+        while len(got) < 1000:
+            got.append((yield Receive(1, 10.0)))
+        return PASSED
+
+    v = virtual()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        target = Endpoint(parse_address("127.0.0.1"), listener.getsockname()[1])
+        v.listen("a", lambda: reading(target))
+        v.engine.turn()
+        connection, _ = listener.accept()
+        with connection:
+            connection.sendall(bytes(1000))
+            v.engine.turn()
+            assert 0 < len(got) < 50
+            v.loop.run(0.0)
+
+    assert len(got) == 1000
+    assert v.verdicts() == [PASSED]
 
 
 # Sharing.
