@@ -9,18 +9,34 @@ import sys
 from collections.abc import Sequence
 
 from keepalive_py import __version__
-from keepalive_py.cli.commands import Command, config, genhash, sessions, table
+from keepalive_py.cli.commands import (
+    Command,
+    announcer,
+    config,
+    config_tools,
+    genhash,
+    render,
+    sessions,
+    table,
+)
 
 COMMANDS: tuple[Command, ...] = (
     config.CHECK,
     config.FMT,
     config.DIFF,
     config.PLAN,
+    config_tools.LINT,
+    config_tools.IMPORT,
     table.COMMAND,
     sessions.COMMAND,
     genhash.COMMAND,
+    *announcer.COMMANDS,
+    render.COMMAND,
 )
-GROUPS = {"config": "look at configurations without running them"}
+GROUPS = {
+    "config": "look at configurations without running them",
+    "announcer": "virtual addresses and their announcement by BGP",
+}
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -57,6 +57,7 @@ __all__ = [
 
 Network = IPv4Network | IPv6Network
 
+NOWHERE: Final = "none"  # as hold_interface
 STATE_DIRECTORY: Final = "/var/lib/keepalive_py"
 OURS: Final = "docs/bgp.md"
 
@@ -256,7 +257,7 @@ class BgpAnnouncer:
     )  # fmt: skip
     hold_interface: str = keyword(
         "hold_interface", Interface(), default="kahold", since="ours", source=OURS,
-        doc="Holds those that are ours and not announced.",
+        doc="Holds those that are ours and not announced; none: they are on no interface.",
     )  # fmt: skip
     rule: QuorumRule = keyword(
         "rule", RuleKind(), default=QuorumRule(), since="ours", source=OURS,

@@ -35,7 +35,7 @@ from keepalive_py.announcer.policy import Sight, Timing, VipPolicy, VipState
 from keepalive_py.announcer.routing import Exports, NoAnswer, Routing, Session
 from keepalive_py.announcer.rtnetlink import Listener, Rtnetlink
 from keepalive_py.announcer.vips import Vip, vips_of
-from keepalive_py.config.bgp_announcer import BgpAnnouncer, OnStop
+from keepalive_py.config.bgp_announcer import NOWHERE, BgpAnnouncer, OnStop
 from keepalive_py.config.model import Config
 from keepalive_py.daemon import voice
 from keepalive_py.dataplane.port import Dataplane
@@ -141,15 +141,7 @@ class Work:
         self.listener = Listener()
         self.ownership = Ownership(block.state_directory)
         self.drains = Drains(block.state_directory)
-        self.loopback = Loopback(
-            self.kernel,
-            self.ownership,
-            {
-                Position.ANNOUNCE: block.interface,
-                Position.DRAIN: block.drain_interface,
-                Position.HOLD: block.hold_interface,
-            },
-        )
+        self.loopback = Loopback(self.kernel, self.ownership, interfaces_of(block))
         self.routing = routing_of(block)
         self.witness = Witness(host, sorry_counts=block.sorry_counts, warm_up=block.warm_up)
         self.confirmation = Confirmation(block.confirm_time)
@@ -513,6 +505,13 @@ class Work:
             "drain_reason": "" if drain is None else drain.reason,
             "exported_to": sorted(name for name, sent in self.exports.items() if address in sent),
         }
+
+
+def interfaces_of(block: BgpAnnouncer) -> dict[Position, str]:
+    found = {Position.ANNOUNCE: block.interface, Position.DRAIN: block.drain_interface}
+    if block.hold_interface != NOWHERE:
+        found[Position.HOLD] = block.hold_interface
+    return found
 
 
 def routing_of(block: BgpAnnouncer) -> Routing | None:
