@@ -1,7 +1,8 @@
 """`keepalive-py`: the daemon, started as keepalived is.
 
 Exit status, keepalived's: 0 well (also: already running), 1 fatal or a bad command line,
-2 a configuration that cannot be run, 6 no configuration, 70 a mistake of ours.
+2 a configuration that cannot be run, 4 no permission, 6 no configuration, 70 a mistake of ours,
+204 out of memory.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from keepalive_py.daemon.pidfile import AlreadyRunning, PidFile
 from keepalive_py.daemon.systemd import ServiceNotifier
 
 NAME = f"Keepalive_py v{__version__}"
-EXIT_OK, EXIT_FATAL, EXIT_SOFTWARE = 0, 1, 70
+EXIT_OK, EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, EXIT_MEMORY = 0, 1, 4, 70, 204
 SIGNUMS = {"STOP": 15, "RELOAD": 1, "DATA": 10, "STATS": 12, "STATS_CLEAR": 63, "JSON": 36}
 
 
@@ -53,7 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return EXIT_FATAL
     except MemoryError:
         print("out of memory", file=sys.stderr)
-        return 204
+        return EXIT_MEMORY
     except Exception as error:  # the boundary: an operator never sees a traceback
         print(f"keepalive-py: internal error: {type(error).__name__}: {error}", file=sys.stderr)
         if os.environ.get("KEEPALIVE_PY_DEBUG"):
@@ -171,6 +172,11 @@ def locked(options: Options, ready: Ready, files: Paths) -> int:
         return lived(options, ready, files)
     except AlreadyRunning:
         raise
+    except PermissionError as error:
+        voice.log.error(
+            f"{error.filename}: {error.strerror}; run as root, or name other pid files with -p and -c"
+        )
+        return EXIT_PERMISSION
     except OSError as error:
         voice.log.error(f"{error.filename or 'keepalive-py'}: {error.strerror}")
         return EXIT_FATAL

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import sys
@@ -41,7 +42,8 @@ from keepalive_py.notify.notifier import Notifier
 from keepalive_py.notify.security import account
 from keepalive_py.probing import Engine
 
-EXIT_OK, EXIT_FATAL = 0, 1
+EXIT_OK, EXIT_FATAL, EXIT_PERMISSION = 0, 1, 4
+NOT_ALLOWED = {errno.EPERM, errno.EACCES}
 SIGNAL_JSON = signal.SIGRTMIN + 2
 
 # Settings that only a restart can change, and what they are called (keepalived.conf(5)).
@@ -83,8 +85,9 @@ class Life:
                 await supervisor.start()
         except (KeepaliveError, OSError) as error:
             voice.log.error(f"IPVS: Can't initialize ipvs: {error}")
-            self.systemd.failed(getattr(error, "errno", None) or 1)
-            return EXIT_FATAL
+            number = getattr(error, "errno", None) or 1
+            self.systemd.failed(number)
+            return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
         self.tasks = [
             self.task(self.reloading(), "reload"),

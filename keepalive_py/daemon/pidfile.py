@@ -58,7 +58,8 @@ def lock(path: str) -> int:
                 raise AlreadyRunning(path) from None
             raise
         if is_same_file(descriptor, path):
-            os.fchmod(descriptor, 0o644)
+            with contextlib.suppress(OSError):  # a mode that cannot be set is no reason not to run
+                os.fchmod(descriptor, 0o644)
             return descriptor
         os.close(descriptor)  # the daemon before us removed it between our open and our lock
 
