@@ -73,8 +73,6 @@ def trailing_backslash(subject: Span) -> Diagnostic:
 
 def reference_trouble(trouble: Trouble, subject: Span, known: Iterable[str]) -> Diagnostic | None:
     """None for `${NAME}` in double quotes that resembles no definition: a shell's variable."""
-    if trouble.code == "endless-definition":
-        return endless_definition(trouble.name, subject)
     if trouble.code == "definition-not-last":
         return _warning(
             trouble.code,

@@ -27,8 +27,9 @@ __all__ = [
 
 BLANKS = " \t\r\n\v\f"
 
-# How far a line needs no more than cutting at quotes, braces and blanks. A comment may follow.
-PLAIN = re.compile(r"""(?![ \t\r\v\f]*include)[^#!"$~@\\\0]*(?:"[^"$~@\\\0]*"[^#!"$~@\\\0]*)*""")
+# How far a line that includes nothing needs only to be cut at quotes, braces and blanks.
+# A comment may follow.
+PLAIN = re.compile(r"""[^#!"$~@\\\0]*(?:"[^"$~@\\\0]*"[^#!"$~@\\\0]*)*""")
 _PLAIN_TOKEN = re.compile(r"""[{}]|"[^"]*"|[^ \t\r\n\v\f{}"]+""")
 _WORD = re.compile(r"""[ \t\r\n\v\f]+|"([^"]*)"|([^ \t\r\n\v\f"]+)|(")""")
 _BEFORE_BRACE = re.compile(r"""(?:[^"{}]|"[^"]*(?:"|$))*""")
@@ -92,12 +93,14 @@ class Place:
         return Span(self.origin, self.line, column, end_column)
 
     def whole(self, text: Text) -> Span:
-        if not text.text:
-            return self.span(1, 1)
-        return self.span(text.starts[0], text.ends[-1])
+        return self.part(text, 0, len(text))
 
     def part(self, text: Text, start: int, end: int) -> Span:
-        return self.span(text.starts[start], text.ends[max(start, end - 1)])
+        """Where `text[start:end]` stands; of an empty part, where the text ends."""
+        if start < min(end, len(text)):
+            return self.span(text.starts[start], text.ends[min(end, len(text)) - 1])
+        after = text.ends[-1] if text.text else 1
+        return self.span(after, after)
 
 
 def uncomment(text: Text) -> tuple[Text, Text | None]:

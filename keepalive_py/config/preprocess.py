@@ -13,13 +13,12 @@ its own and goes through all but the first.
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from keepalive_py.config import complaints
 from keepalive_py.config.definitions import Definition, Definitions, Expansion, Use, parse_definition
-from keepalive_py.config.diagnostics import MOST_OF_A_KIND, Diagnostic, Diagnostics, Origin, Span
+from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, Origin, Span
 from keepalive_py.config.includes import (
     MOST_ALTERNATIVES,
     Include,
@@ -61,9 +60,14 @@ LONGEST_LINE = 1022
 MOST_LINES_MADE = 2_000_000
 MOST_FILES = 10_000
 DEEPEST_NESTING = 100
-# A file with so many broken lines is not a configuration. A line with a NUL weighs more.
+# A comment out of a definition can uncover a reference, which is resolved in the next pass.
+MOST_PASSES = 100
+# A file with so many broken lines is not a configuration. A line with a NUL or one that
+# takes long to fail weighs more.
 MOST_BROKEN = 1000
-_WEIGHT_OF_NUL = 50
+_HEAVY = 50
+# Odd references that are looked at; looking for what was meant takes time.
+MOST_TROUBLES = 1000
 # A longer line takes the slow way, where its length is judged.
 _LONGEST_PLAIN = 250
 
@@ -178,7 +182,7 @@ class LineReader:
         )
         self._made = 0
         self._quote_told: Place | None = None
-        self._troubles: Counter[tuple[str, str]] = Counter()
+        self._troubles: set[Span] = set()
 
     def __iter__(self) -> Iterator[LogicalLine]:
         for path in self._main_files():
@@ -275,7 +279,7 @@ class LineReader:
         for number, line in file.lines:
             if not line:
                 continue
-            if len(line) < _LONGEST_PLAIN and (match := plain(line)):
+            if len(line) < _LONGEST_PLAIN and "include" not in line and (match := plain(line)):
                 end = match.end()
                 if end == len(line) or (line[end] in "#!" and "\0" not in line):
                     yield from plain_logical_lines(line[:end], origin, number)
@@ -310,7 +314,7 @@ class LineReader:
         place = file.place
         if "\0" in line:
             at = line.index("\0") + 1
-            self._tell_broken(complaints.nul_byte(place.span(at, at + 1)), _WEIGHT_OF_NUL)
+            self._tell_broken(complaints.nul_byte(place.span(at, at + 1)), _HEAVY)
             return False
         length = len(line) if line.isascii() else len(line.encode("utf-8", "surrogateescape"))
         if length > LONGEST_LINE:
@@ -330,6 +334,7 @@ class LineReader:
         if file.broken >= MOST_BROKEN:
             self.diagnostics.add(complaints.not_text(file.place.span(1, 1)))
             file.abandon()
+            self._abandon_line()
 
     # Lines
 
@@ -417,7 +422,7 @@ class LineReader:
     def _expanded(self, text: Text, place: Place) -> Text | None:
         """The text with its references resolved. None when it was a definition, or when
         lines on the stack stand for it."""
-        while True:
+        for _ in range(MOST_PASSES):
             if is_sequence(text.text):
                 self._start_sequence(text, place)
                 return None
@@ -433,6 +438,8 @@ class LineReader:
                 self._tell_troubles(expansion, place)
                 return expansion.text
             text = self._uncommented_again(expansion.text, place)
+        self._tell_broken(complaints.endless_definition(text.text, place.whole(text)), _HEAVY)
+        return None
 
     def _uncommented_again(self, text: Text, place: Place) -> Text:
         again, unclosed = uncomment(text)
@@ -445,13 +452,16 @@ class LineReader:
         return again
 
     def _tell_troubles(self, expansion: Expansion, place: Place) -> None:
+        """Once for each place: what follows a brace, and each row of a sequence, is expanded
+        again."""
         for trouble in expansion.troubles:
-            self._troubles[trouble.code, trouble.name] += 1
-            if self._troubles[trouble.code, trouble.name] > MOST_OF_A_KIND:
-                continue
             at = place.whole(trouble.at)
-            complaint = complaints.reference_trouble(trouble, at, self._definitions.names())
-            if complaint is not None:
+            if at in self._troubles or len(self._troubles) >= MOST_TROUBLES:
+                continue
+            self._troubles.add(at)
+            if trouble.code == "endless-definition":
+                self._tell_broken(complaints.endless_definition(trouble.name, at), _HEAVY)
+            elif complaint := complaints.reference_trouble(trouble, at, self._definitions.names()):
                 self.diagnostics.add(complaint)
 
     def _start_body(self, before: Text, use: Use, place: Place) -> None:
@@ -487,7 +497,7 @@ class LineReader:
         rest = text.cut(sequence.text_at).strip()
         lines = around * sequence.count
         if lines > MOST_LINES_MADE:
-            self._abandon(text, place)
+            self._refuse_more(text, place)
         else:
             self._stack.append(_Sequence(sequence.names, iter(sequence.values), rest, place, lines))
 
@@ -506,13 +516,16 @@ class LineReader:
     def _may_make_another(self, text: Text, place: Place) -> bool:
         self._made += 1
         if self._made > MOST_LINES_MADE:
-            self._abandon(text, place)
+            self._refuse_more(text, place)
             return False
         return True
 
-    def _abandon(self, text: Text, place: Place) -> None:
-        """Drops what stands for the current line of the file."""
+    def _refuse_more(self, text: Text, place: Place) -> None:
         self.diagnostics.add(complaints.too_many_lines(place.whole(text), MOST_LINES_MADE))
+        self._abandon_line()
+
+    def _abandon_line(self) -> None:
+        """Drops what stands for the current line of the file."""
         while not isinstance(self._stack[-1], _File):
             self._stack.pop()
 

@@ -29,8 +29,14 @@ def shell_words(raw: str) -> list[str]:
 
 
 def argv(command: str) -> tuple[str, ...]:
-    """Second pass: the command (word 1 of `shell_words`) as the arguments of execve(2)."""
-    return tuple(_words(command, escapes=True))
+    """Second pass: the command (word 1 of `shell_words`) as the arguments of execve(2).
+
+    Raises BadValue for an open quote and for a NUL, which no argument can hold.
+    """
+    words = _words(command, escapes=True)
+    if any("\0" in word for word in words):
+        raise BadValue("an argument cannot hold a NUL byte")
+    return tuple(words)
 
 
 def regex_words(raw: str) -> list[str]:
@@ -80,10 +86,9 @@ def _escaped(raw: str, index: int) -> tuple[str, int]:
     if match is None:  # the last character of the line
         return "\\", index + 1
     octal, hexadecimal, control, other = match.groups()
-    if octal:
-        return chr(int(octal, 8) & 0xFF), match.end()
-    if hexadecimal:
-        return chr(int(hexadecimal, 16)), match.end()
+    if octal or hexadecimal:
+        byte = int(octal, 8) & 0xFF if octal else int(hexadecimal, 16)
+        return bytes([byte]).decode("ascii", "surrogateescape"), match.end()
     if control:
         return chr(ord(control) & 0x1F), match.end()
     return _NAMED.get(other, other), match.end()

@@ -33,8 +33,9 @@ class SourceLines:
         """Line `number` (from 1) without its end, or None when it cannot be had."""
         if file not in self._files:
             content = self.source.read(file)
-            text = b"" if isinstance(content, SourceProblem) else content
-            self._files[file] = text.decode("utf-8", "surrogateescape").split("\n")
+            if isinstance(content, SourceProblem):
+                content = b""
+            self._files[file] = content.decode("utf-8", "surrogateescape").split("\n") if content else []
         lines = self._files[file]
         return lines[number - 1].rstrip("\r") if 0 < number <= len(lines) else None
 

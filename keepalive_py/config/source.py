@@ -9,6 +9,7 @@ import enum
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from posixpath import normpath
 from typing import Protocol
 
 __all__ = ["Documents", "Source", "SourceProblem", "directory_of", "join", "matching_paths"]
@@ -57,24 +58,17 @@ _WILDCARD = re.compile(r"[*?\[\\]")
 
 def matching_paths(pattern: str, names_in: ListDirectory, exists: Exists) -> list[str]:
     """glob(3) over a directory listing. `names_in` answers nothing for what is no directory."""
-    absolute = pattern.startswith("/")
-    found = _descend("/" if absolute else "", pattern.split("/"), names_in, exists)
-    return sorted(set(found))
+    segments = [segment for segment in pattern.split("/") if segment]
+    start = "/" if pattern.startswith("/") else ""
+    return sorted({path for path in _descend(start, segments, names_in) if path and exists(path)})
 
 
-def _descend(base: str, segments: list[str], names_in: ListDirectory, exists: Exists) -> Iterator[str]:
-    while segments and not segments[0]:
-        segments = segments[1:]
+def _descend(base: str, segments: list[str], names_in: ListDirectory) -> Iterator[str]:
     if not segments:
         yield base
         return
     for name in _names_matching(base, segments[0], names_in):
-        path = join(base, name)
-        if len(segments) == 1:
-            if exists(path):
-                yield path
-        else:
-            yield from _descend(path, segments[1:], names_in, exists)
+        yield from _descend(join(base, name), segments[1:], names_in)
 
 
 def _names_matching(base: str, segment: str, names_in: ListDirectory) -> Iterable[str]:
@@ -103,9 +97,18 @@ def _rule_of_part(part: re.Match[str]) -> str:
     if one:
         return "."
     if members:
-        inside = re.sub(r"([\\\[\]^&~|])", r"\\\1", members)
-        return f"[{'^' if negated else ''}{inside}]"
+        return f"[{'^' if negated else ''}{_set_rule(members)}]"
     return re.escape(escaped or plain or part.group())
+
+
+_RANGE = re.compile(r"(.)-(.)|(.)", re.DOTALL)
+
+
+def _set_rule(members: str) -> str:
+    """The inside of a bracket. A range that runs backwards holds nothing; a slash stands
+    for an empty set, since no name has one."""
+    parts = ((low or one, high or one) for low, high, one in _RANGE.findall(members))
+    return "".join(f"{re.escape(low)}-{re.escape(high)}" for low, high in parts if low <= high) or "/"
 
 
 @dataclass(slots=True)
@@ -116,6 +119,7 @@ class Documents:
     problems: Mapping[str, SourceProblem] = field(default_factory=dict)
 
     def read(self, path: str) -> bytes | SourceProblem:
+        path = normpath(path)
         if path in self.problems:
             return self.problems[path]
         if path not in self.texts:
@@ -131,9 +135,10 @@ class Documents:
         yield from self.problems
 
     def _names_in(self, directory: str) -> set[str]:
-        prefix = "" if directory == "." else directory.rstrip("/") + "/"
+        prefix = "" if normpath(directory) == "." else normpath(directory).rstrip("/") + "/"
         inside = (path[len(prefix) :] for path in self._paths() if path.startswith(prefix))
         return {name.split("/")[0] for name in inside} - {""}
 
     def _exists(self, path: str) -> bool:
+        path = normpath(path)
         return any(each == path or each.startswith(path.rstrip("/") + "/") for each in self._paths())

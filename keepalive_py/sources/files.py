@@ -19,7 +19,7 @@ class FileSystem:
     def read(self, path: str) -> bytes | SourceProblem:
         try:
             return self._read(os.fsencode(path))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return SourceProblem.MISSING
         except (OSError, ValueError):  # ValueError: a NUL in the name
             return SourceProblem.UNREADABLE
