@@ -191,7 +191,11 @@ def lived(options: Options, ready: Ready, files: Paths) -> int:
     process.allow_core_files(options, voice.warn)
     process.raise_descriptor_limit(voice.warn)
     process.apply_scheduling(ready.settings, voice.warn)
-    status = asyncio.run(life(options, ready, files))
+    try:
+        status = asyncio.run(life(options, ready, files))
+    except Exception as error:  # in the background there is no stderr to say it on
+        voice.mistake("the daemon", error)
+        return EXIT_SOFTWARE
     voice.say(f"Stopped {NAME}")
     return status
 
