@@ -104,6 +104,15 @@ def until_served_by(topology: Topology, *numbers: int, family: int = 4, within: 
     equal(lambda: destinations(topology, family), wanted, within=within, what="the table")
 
 
+def until_probed(daemon: Daemon, times: int = 2) -> None:
+    """Wait for so many first checks to succeed: from then on, failures are counted."""
+
+    def probed() -> bool:
+        return sum(line.endswith(" success.") for line in daemon.lines()) >= times
+
+    eventually(probed, within=30, what=f"first checks\n{daemon.tail()}")
+
+
 def named(address: str) -> str:
     return f"[{address}]:80" if ":" in address else f"{address}:80"
 
@@ -114,7 +123,7 @@ def test_a_server_that_dies_costs_no_more_than_the_detection_time(
 ) -> None:
     topology = build(method=method.split()[0])
     servers = [topology.address(number, family) for number in (1, 2)]
-    daemon_on(topology, virtual_server(VIP[family], servers, method=method))
+    until_probed(daemon_on(topology, virtual_server(VIP[family], servers, method=method)))
     until_served_by(topology, 1, 2, family=family)
 
     with Client(topology.client, VIP[family], 80) as client:
@@ -155,7 +164,8 @@ def test_the_sorry_server_answers_when_nobody_else_can(
 ) -> None:
     topology = build(servers=3)
     sorry = f"    sorry_server {topology.address(3)} 80\n"
-    daemon_on(topology, virtual_server(VIP[4], [topology.address(1), topology.address(2)], more=sorry))
+    config = virtual_server(VIP[4], [topology.address(1), topology.address(2)], more=sorry)
+    until_probed(daemon_on(topology, config))
     until_served_by(topology, 1, 2)
 
     with Client(topology.client, VIP[4], 80) as client:
@@ -237,7 +247,8 @@ def test_what_a_stranger_deletes_comes_back(
     build: Callable[..., Topology], daemon_on: Callable[..., Daemon]
 ) -> None:
     topology = build()
-    daemon_on(topology, virtual_server(VIP[4], [topology.address(1), topology.address(2)]))
+    config = virtual_server(VIP[4], [topology.address(1), topology.address(2)])
+    daemon_on(topology, config, "--reconcile-interval", "1")
     until_served_by(topology, 1, 2)
     wanted = table.lines(table.read(topology.node))
 

@@ -12,9 +12,11 @@ and takes a record. The actions:
     start | reload | stop | kill        the daemon
     SERVER serve|refuse|deaf|hang|reset|slow [SECONDS]
     SERVER answers [/PATH] STATUS [BODY]
-    SERVER raw TEXT                     the whole HTTP response, with escapes as in Python
+    SERVER raw [/PATH] TEXT             the whole response, with escapes as in Python
     CHECK exits STATUS | CHECK hangs    what a check script does from now on
     edit OLD -> NEW                     change every OLD in the configuration
+    write FILE TEXT | move FILE TEXT    write into a file of ${DIR}, or put another in its place
+    rm FILE
     remove config
     ip … | ipvsadm …                    run in the namespace
     any order                           what was noted in this step has no fixed order

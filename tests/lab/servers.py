@@ -1,6 +1,7 @@
 """Real servers that do as they are told, and count.
 
-A server speaks HTTP when asked for it (`http`, `tls`), otherwise it echoes (`tcp`).
+A server speaks HTTP when asked for it (`http`, `tls`), or SMTP (`smtp`), otherwise it echoes
+(`tcp`). Over UDP it answers what it is told to (`udp`), or DNS (`dns`).
 Behaviours, changed while it runs:
 
     serve    as it should
@@ -46,6 +47,15 @@ class Answer:
         return head.encode() + self.body
 
 
+VARYING = (b"date:", b"message-id:")  # headers of a mail
+
+
+def unvaried(mail: bytes) -> bytes:
+    """Without what differs from one mail to the next."""
+    lines = mail.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if not line.lower().startswith(VARYING))
+
+
 class Server:
     """One scripted server. `answers` maps a path to its Answer; "" stands for every other."""
 
@@ -77,6 +87,9 @@ class Server:
     def be(self, behaviour: str, delay: float = 0.0) -> None:
         """Behave so from now on. Connections that are open stay open, except on `refuse`."""
         self.namespace.run(self._become(behaviour, delay))
+
+    def close(self) -> None:
+        """What is not gone with the namespace."""
 
     async def _become(self, behaviour: str, delay: float) -> None:
         was, self.behaviour, self.delay = self.behaviour, behaviour, delay
@@ -148,8 +161,8 @@ class Server:
             await reader.read(-1)
         else:
             await asyncio.sleep(self.delay if behaviour == "slow" else 0)
-            dialogue: Callable[..., Awaitable[None]] = self._echo if self.kind == "tcp" else self._http
-            await dialogue(reader, writer)
+            dialogues: dict[str, Callable[..., Awaitable[None]]] = {"tcp": self._echo, "smtp": self._smtp}
+            await dialogues.get(self.kind, self._http)(reader, writer)
 
     async def _echo(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
@@ -166,6 +179,75 @@ class Server:
         path = request.split(b" ", 2)[1].decode(errors="replace")
         writer.write(self.answers.get(path, self.answers[""]).encode())
         await writer.drain()
+
+    async def _smtp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """`answers` by command: "/GREETING", "/HELO", …. Mails are kept in `requests`."""
+        writer.write(self._said("GREETING", b"220 here\r\n"))
+        while line := await reader.readline():
+            word = line[:4].decode(errors="replace").upper()
+            writer.write(self._said(word, {"DATA": b"354 go on\r\n"}.get(word, b"250 fine\r\n")))
+            if word == "DATA":
+                self.requests.append(unvaried(await reader.readuntil(b"\r\n.\r\n")))
+                writer.write(b"250 taken\r\n")
+            elif word == "QUIT":
+                break
+            else:
+                self.requests.append(line)
+        await writer.drain()
+
+    def _said(self, word: str, usual: bytes) -> bytes:
+        answer = self.answers.get(f"/{word}")
+        if answer is None:
+            return usual
+        return answer.raw or b"%d %s\r\n" % (answer.status, answer.body.strip())
+
+
+class DatagramServer(Server):
+    """Over UDP. Of the behaviours it knows `serve`, `refuse` and `hang`. As `dns` it answers
+    with the code `status`; a body of `wrong` sends one with another identifier before."""
+
+    _transport: asyncio.DatagramTransport | None = None
+
+    def be(self, behaviour: str, delay: float = 0.0) -> None:
+        self.behaviour = behaviour
+        self.namespace.run(self._open_or_close())
+
+    async def _open_or_close(self) -> None:
+        if self.behaviour == "refuse":
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None
+        elif self._transport is None:
+            loop = asyncio.get_running_loop()
+            where = (self.address, self.port)
+            self._transport, _ = await loop.create_datagram_endpoint(lambda: Ear(self), where)
+
+    def heard(self, data: bytes, sender: tuple[str, int]) -> None:
+        self.hits += 1
+        if self.kind == "udp":
+            self.requests.append(data)
+        else:
+            self.requests.append(data[2:])  # after the identifier, which is random
+        if self.behaviour == "serve" and self._transport is not None:
+            for reply in self._replies(data):
+                self._transport.sendto(reply, sender)
+
+    def _replies(self, data: bytes) -> list[bytes]:
+        answer = self.answers[""]
+        if self.kind == "udp":
+            return [answer.body if answer.raw is None else answer.raw]
+        code = answer.status if answer.status < 16 else 0
+        reply = struct.pack("!H", 0x8180 | code) + data[4:]
+        wrong = [bytes(2) + reply] if answer.body.strip() == b"wrong" else []
+        return [*wrong, data[:2] + reply]
+
+
+class Ear(asyncio.DatagramProtocol):
+    def __init__(self, server: DatagramServer) -> None:
+        self.server = server
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        self.server.heard(data, addr)
 
 
 def self_signed(directory: Path) -> ssl.SSLContext:

@@ -23,7 +23,8 @@ from lab import table
 from lab.daemons import Daemon, Keepalived, KeepalivePy
 from lab.namespace import Namespace
 from lab.scenario import Scenario, load
-from lab.servers import Answer, Server, self_signed
+from lab.peers import BfdPeer
+from lab.servers import Answer, DatagramServer, Server, self_signed
 from lab.waiting import eventually
 
 # Lines about virtual and real servers, and about checks: what log watchers rely on.
@@ -37,6 +38,7 @@ WATCHED = re.compile(
     r"|service \S+ no longer exist|Removing Virtual Server |VS \[.*\] (added into|in) group "
     r"|\w+ connection to \S+ (success|failed|timeout)"
     r"|\w+_CHECK on service |ICMP CHECK on service "
+    r"|(SMTP|DNS)_CHECK |Remote SMTP server |\(\[\S+\): tracked file |BFD check of "
     r"|(HTTP status code|MD5 digest|Regex match) success to |Remote Web server "
     r"|Misc check for \["
     r"|(Read|Timeout|Connection|HTTP status|MD5|Regex|SSL).* server \S+\.$"
@@ -120,7 +122,10 @@ class Stage:
         kind, where = words.split()
         address, _, port = where.rpartition(":")
         context = tls if kind == "tls" else None
-        return Server(self.namespace, address.strip("[]"), int(port), kind=kind, tls=context)
+        if kind == "bfd":
+            return BfdPeer(self.namespace, address, int(port))
+        make = DatagramServer if kind in ("udp", "dns") else Server
+        return make(self.namespace, address.strip("[]"), int(port), kind=kind, tls=context)
 
     def perform(self) -> list[Record]:
         records = [self._step(actions) for actions in self.scenario.steps]
@@ -150,12 +155,23 @@ class Stage:
             assert old in self.config, f"{self.scenario.id}: nothing to edit: {old}"
             self.config = self.config.replace(old, new)
             self.daemon.config.write_text(self.config)
+        elif word in ("write", "move", "rm"):
+            self._file_act(word, *rest.split(" ", 1))
         elif action == "remove config":
             self.daemon.config.unlink()
         elif action in ("start", "reload"):
             self._until_said(action)
         else:
             {"stop": self.daemon.stop, "kill": self.daemon.kill}[action]()
+
+    def _file_act(self, verb: str, name: str, text: str = "") -> None:
+        path = self.directory / name
+        if verb == "rm":
+            path.unlink()
+            return
+        place = path if verb == "write" else path.with_suffix(".fresh")
+        place.write_text(f"{text}\n")
+        place.rename(path)
 
     def _until_said(self, action: str) -> None:
         """Start or reload; wait until the daemon has said so, or that it did not, or ended."""
@@ -173,8 +189,9 @@ class Stage:
             body = " ".join(rest[1:]) or "ok"
             server.answers[path] = Answer(int(rest[0]), body.encode() + b"\n")
         elif verb == "raw":
-            raw = " ".join(words).encode().decode("unicode_escape").encode("latin-1")
-            server.answers[""] = Answer(raw=raw)
+            path, rest = (words[0], words[1:]) if words[0].startswith("/") else ("", words)
+            raw = " ".join(rest).encode().decode("unicode_escape").encode("latin-1")
+            server.answers[path] = Answer(raw=raw)
         else:
             server.be(verb, *map(float, words))
 
@@ -185,12 +202,14 @@ class Stage:
         return (self.namespace.proc_net("ip_vs"), *sizes, self._listen(), self.daemon.exit_status())
 
     def _probes(self) -> int:
-        """How many probes were begun so far: connections out of this namespace, scripts run."""
+        """How many probes were begun so far: connections out of this namespace, scripts run,
+        datagrams that arrived."""
         names, numbers = [
             row.split() for row in self.namespace.proc_net("snmp").splitlines() if row[:4] == "Tcp:"
         ]
         runs = sum(path.read_text().count("run") for path in self.directory.glob("*.runs"))
-        return int(numbers[names.index("ActiveOpens")]) + runs
+        heard = sum(one.hits for one in self.servers.values() if isinstance(one, DatagramServer))
+        return int(numbers[names.index("ActiveOpens")]) + runs + heard
 
     def _settle(self) -> None:
         """Wait until nothing has changed for `quiet` seconds in which every target was
@@ -252,6 +271,8 @@ class Stage:
     def close(self) -> None:
         if self.daemon.exit_status() is None and self.daemon.child:
             self.daemon.kill()
+        for server in self.servers.values():
+            server.close()
         self.namespace.close()
         os.close(self._fifo)
 

@@ -17,12 +17,23 @@ REQUEST = b"GET / HTTP/1.0\r\n\r\n"
 @dataclass(frozen=True)
 class Attempt:
     """One connection. Times are of the monotonic clock, in seconds; `server` is who
-    answered, or `error` says why nobody did."""
+    answered, or `error` says why nobody did. `port` is our end, once connected."""
 
     began: float
     ended: float
     server: str = ""
     error: str = ""
+    port: int = 0
+
+
+async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
+    """The body of the answer: who it is."""
+    try:
+        writer.write(REQUEST)
+        reply = await reader.read()
+    finally:
+        writer.close()
+    return reply.rpartition(b"\r\n\r\n")[2].decode()
 
 
 class Client:
@@ -67,23 +78,21 @@ class Client:
 
     async def _attempt(self) -> Attempt:
         began = time.monotonic()
+        server, error, port = "", "", 0
         try:
-            who = await asyncio.wait_for(self._ask(), self.timeout)
+            reader, writer = await asyncio.wait_for(self._connect(), self.timeout)
+            port = writer.get_extra_info("sockname")[1]
+            server = await asyncio.wait_for(ask(reader, writer), self.timeout)
+            error = "" if server else "no answer"
         except TimeoutError:
-            return Attempt(began, time.monotonic(), error="timeout")
+            error = "timeout after connecting" if port else "timeout while connecting"
         except OSError as trouble:
-            return Attempt(began, time.monotonic(), error=trouble.strerror or str(trouble))
-        return Attempt(began, time.monotonic(), server=who, error="" if who else "no answer")
+            error = trouble.strerror or str(trouble)
+        return Attempt(began, time.monotonic(), server, error, port)
 
-    async def _ask(self) -> str:
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         family = socket.AF_INET6 if ":" in self.target[0] else socket.AF_INET
-        reader, writer = await asyncio.open_connection(*self.target, family=family)
-        try:
-            writer.write(REQUEST)
-            reply = await reader.read()
-        finally:
-            writer.close()
-        return reply.rpartition(b"\r\n\r\n")[2].decode()
+        return await asyncio.open_connection(*self.target, family=family)
 
     def errors(self, since: float = 0.0) -> list[Attempt]:
         return [one for one in self.attempts if one.error and one.began >= since]
