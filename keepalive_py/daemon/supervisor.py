@@ -16,10 +16,10 @@ import asyncio
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from keepalive_py.checkers import REGISTRY
-from keepalive_py.config.model import Config, LvsFlushOnStop, VirtualServer
+from keepalive_py.config.model import Config, LvsFlushOnStop
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.announcing import Announcing
@@ -27,12 +27,12 @@ from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
 from keepalive_py.daemon.sessions import BfdChecks
+from keepalive_py.daemon.slices import SLICE, reload_slices, sliced
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
-from keepalive_py.health.reload import identity
 from keepalive_py.health.reload import reload as reload_health
 from keepalive_py.health.report import report
 from keepalive_py.health.service_state import ServiceState
@@ -44,7 +44,6 @@ from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
 
-SLICE = 64  # virtual servers compared between two yields
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
 
 
@@ -271,7 +270,7 @@ class Supervisor:
         """The services under `config`, in its order, and the checks that events drive."""
         after: dict[int, ServiceState] = {}
         driven: list[CheckerState] = []
-        for old, new in reload_slices(self.services, config.virtual_servers, SLICE):
+        for old, new in reload_slices(self.services, config.virtual_servers):
             part = dataclasses.replace(
                 config, virtual_servers=tuple(config.virtual_servers[at] for at in new)
             )
@@ -323,30 +322,3 @@ class Supervisor:
                 await self.writer.flush()
         else:
             await self.writer.remove_all()
-
-
-def sliced(services: Sequence[ServiceState]) -> Iterator[Sequence[ServiceState]]:
-    for start in range(0, len(services), SLICE):
-        yield services[start : start + SLICE]
-
-
-def reload_slices(
-    old: Sequence[ServiceState], new: Sequence[VirtualServer], size: int
-) -> Iterator[tuple[list[ServiceState], list[int]]]:
-    """Which old services and which new virtual servers (by their place) to reload together:
-    first those that have no successor, then `size` at a time, twins never apart."""
-    known: dict[Hashable, list[ServiceState]] = {}
-    for service in old:
-        known.setdefault(identity(service.vs), []).append(service)
-    places: dict[Hashable, list[int]] = {}
-    for place, vs in enumerate(new):
-        places.setdefault(identity(vs), []).append(place)
-    yield [service for key, services in known.items() if key not in places for service in services], []
-    some: tuple[list[ServiceState], list[int]] = ([], [])
-    for key, at in places.items():
-        some[0].extend(known.get(key, ()))
-        some[1].extend(at)
-        if len(some[1]) >= size:
-            yield some
-            some = ([], [])
-    yield some
