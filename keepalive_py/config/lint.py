@@ -1,0 +1,175 @@
+"""Settings that are allowed and doubtful. Pure.
+
+keepalived runs them without a word. Each rule looks at the model and says what will happen;
+`keepalive-ctl config lint` shows them, with the place.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
+from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
+from keepalive_py.config.forwarding import Forwarding
+from keepalive_py.config.model import Config, RealServer, VirtualServer
+from keepalive_py.net import Protocol
+
+__all__ = ["RULES", "lint"]
+
+Rule = Callable[[Config, VirtualServer], Iterator[Diagnostic]]
+
+# Checks that say something of a UDP service; a TCP connection to the same port does not.
+UDP_WORTHY: Final = frozenset({"UDP_CHECK", "DNS_CHECK", "MISC_CHECK", "BFD_CHECK", "FILE_CHECK"})
+SHORTEST_INTERVAL: Final = 0.2  # s
+
+
+def lint(config: Config) -> list[Diagnostic]:
+    """Every doubtful setting, service by service."""
+    return [
+        *(found for vs in config.virtual_servers for rule in RULES for found in rule(config, vs)),
+        *_same_service_twice(config),
+    ]
+
+
+def _doubt(code: str, summary: str, where: Span | None, *notes: str) -> Diagnostic:
+    return Diagnostic(Severity.WARNING, code, summary, subject=where, notes=notes)
+
+
+def _unreachable_quorum(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    total = sum(rs.weight for rs in vs.real_servers)
+    if vs.quorum + vs.hysteresis > total:
+        yield _doubt(
+            "quorum-out-of-reach",
+            f"quorum {vs.quorum} and hysteresis {vs.hysteresis} are more than all weights together ({total})",
+            vs.where,
+            "the quorum can never be gained",
+        )
+
+
+def _no_checks(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    bare = [rs for rs in vs.real_servers if not rs.checks]
+    for rs in bare:
+        yield _doubt("no-check", f"real server {rs.endpoint} has no check", rs.where, "it is always up")
+
+
+def _timeout_over_interval(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    for rs, check in _checks(vs):
+        timeout = check.connect_timeout if isinstance(check, NetworkCheckConfig) else 0.0
+        if timeout > check.delay_loop:
+            yield _doubt(
+                "timeout-over-interval",
+                f"{check.KIND} of {rs.endpoint} waits {timeout:g} s, its interval is {check.delay_loop:g} s",
+                check.where or rs.where,
+                "the next check starts after the last: a silent server is found later than it seems",
+            )
+
+
+def _hectic(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    for rs, check in _checks(vs):
+        if check.delay_loop < SHORTEST_INTERVAL:
+            yield _doubt(
+                "hectic-check",
+                f"{check.KIND} of {rs.endpoint} runs every {check.delay_loop:g} s",
+                check.where or rs.where,
+                "`delay_loop` is in seconds",
+            )
+
+
+def _fullnat_alone(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    fullnat = any(rs.forwarding is Forwarding.FNAT for rs in vs.real_servers)
+    if fullnat and vs.local_address_group is None:
+        yield _doubt(
+            "fullnat-without-addresses",
+            "FNAT without local addresses",
+            vs.where,
+            "real servers see the client's address, as with NAT: give it a `laddr_group_name`",
+        )
+    if not fullnat and vs.local_address_group is not None:
+        yield _doubt(
+            "addresses-without-fullnat",
+            f"local_address_group {vs.local_address_group} is not used: no real server is FNAT",
+            vs.where,
+        )
+
+
+def _udp_unchecked(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    if vs.protocol is not Protocol.UDP or vs.fwmark is not None:
+        return
+    for rs in vs.real_servers:
+        kinds = {check.KIND for check in rs.checks}
+        if kinds and not kinds & UDP_WORTHY:
+            yield _doubt(
+                "udp-checked-by-tcp",
+                f"{', '.join(sorted(kinds))} says nothing of the UDP service of {rs.endpoint}",
+                rs.where,
+                "UDP_CHECK with `require_reply`, DNS_CHECK or MISC_CHECK ask the service itself",
+            )
+
+
+def _sorry_is_real(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    if vs.sorry_server is not None and any(rs.endpoint == vs.sorry_server.endpoint for rs in vs.real_servers):
+        yield _doubt(
+            "sorry-is-real",
+            f"sorry server {vs.sorry_server.endpoint} is a real server too",
+            vs.sorry_server.where,
+        )
+
+
+def _all_idle(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    if vs.real_servers and all(rs.weight == 0 for rs in vs.real_servers):
+        yield _doubt("no-weight", "every real server has weight 0: nothing is balanced", vs.where)
+
+
+def _uneven_intervals(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    for rs in vs.real_servers:
+        intervals = defaultdict(set)
+        for check in rs.checks:
+            intervals[check.identity()].add(check.delay_loop)
+        for identity, found in intervals.items():
+            if len(found) > 1:
+                shown = " and ".join(f"{each:g} s" for each in sorted(found))
+                yield _doubt(
+                    "same-check-twice",
+                    f"{identity[0]} of {rs.endpoint} is there twice, every {shown}",
+                    rs.where,
+                )
+
+
+def _same_service_twice(config: Config) -> Iterator[Diagnostic]:
+    seen: dict[object, VirtualServer] = {}
+    for vs in config.virtual_servers:
+        if vs.endpoint is None and vs.fwmark is None:
+            continue
+        identity = (vs.endpoint, vs.fwmark, vs.family, vs.protocol if vs.endpoint else None)
+        if identity in seen:
+            first = seen[identity].where
+            yield _doubt(
+                "same-service-twice",
+                f"the same virtual server as in {first.file}:{first.line}"
+                if first
+                else "the same virtual server",
+                vs.where,
+                "the first decides the settings; a real server is there while either wants it",
+            )
+        seen.setdefault(identity, vs)
+
+
+def _checks(vs: VirtualServer) -> Iterator[tuple[RealServer, CheckConfig]]:
+    for rs in vs.real_servers:
+        for check in rs.checks:
+            yield rs, check
+
+
+RULES: Final[tuple[Rule, ...]] = (
+    _unreachable_quorum,
+    _all_idle,
+    _no_checks,
+    _timeout_over_interval,
+    _hectic,
+    _uneven_intervals,
+    _udp_unchecked,
+    _fullnat_alone,
+    _sorry_is_real,
+)
