@@ -218,8 +218,9 @@ def url(body: str) -> str:
 
 
 CHECKERS = [
-    case("C1", in_check("HTTP_GET", ""), 5, "check-without-url@7", theirs=139, reason="crash"),
-    case("C2", in_check("HTTP_GET", "url {\n}"), 5, "url-without-path@8 check-without-url@7",
+    case("C1", in_check("HTTP_GET", ""), 5, "check-without-url@7 no-check-left@6",
+         theirs=139, reason="crash"),
+    case("C2", in_check("HTTP_GET", "url {\n}"), 5, "url-without-path@8 check-without-url@7 no-check-left@6",
          theirs=139, reason="crash"),
     case("C3 list", url("status_code 200,201"), 5, "bad-number@10"),
     case("C3 99", url("status_code 99"), 5, "bad-number@10"),
@@ -229,10 +230,10 @@ CHECKERS = [
     case("C6", in_check("HTTP_GET", "tls_compliant\nurl {\npath /\n}"), 5, "unknown-keyword@8"),
     case("C7", in_check("HTTP_GET", "nb_get_retry 3\nurl {\npath /\n}"), 5, "deprecated@8"),
     case("C8", url("regex_options caseless nosuch"), 0, "unknown-choice@10"),
-    case("C9", in_check("MISC_CHECK", ""), 5, "check-without-command@7"),
+    case("C9", in_check("MISC_CHECK", ""), 5, "check-without-command@7 no-check-left@6"),
     case("C10", SECURED + in_check("MISC_CHECK", "misc_path /usr/bin/true a b"), 0),
     case("C11", SECURED + in_check("MISC_CHECK", "misc_path /usr/bin/true\nuser nosuchuser"), 5,
-         "unknown-account@13"),
+         "unknown-account@13 no-check-left@10"),
     case("C12", in_check("UDP_CHECK", "payload 0g"), 5, "bad-hex@8"),
     case("C13", in_check("UDP_CHECK", "min_reply_length 5\nmax_reply_length 2"), 5, "bad-range@8"),
     case("C14 name", in_check("DNS_CHECK", "name .a"), 5, "bad-domain-name@8"),
@@ -241,9 +242,9 @@ CHECKERS = [
     case("C15", TRACKED + in_check("FILE_CHECK", "track_file t\nweight 1 dynamic"), 5,
          "bad-value@12"),
     case("C16", in_check("FILE_CHECK", "track_file t") + TRACKED, 5,
-         "unknown-track-file@8"),
-    case("C17", in_check("BFD_CHECK", "name nowhere"), 5, "unknown-bfd-instance@8"),
-    case("C18", in_check("TCP_CHECK", "connect_ip fe80::1"), 5, "no-bind-if@7"),
+         "unknown-track-file@8 no-check-left@6"),
+    case("C17", in_check("BFD_CHECK", "name nowhere"), 5, "unknown-bfd-instance@8 no-check-left@6"),
+    case("C18", in_check("TCP_CHECK", "connect_ip fe80::1"), 5, "no-bind-if@7 no-check-left@6"),
     case("C19", in_check("TCP_CHECK", "bindto fd00::9"), 5, "bad-value@8"),
 ]  # fmt: skip
 

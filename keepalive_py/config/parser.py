@@ -18,7 +18,7 @@ from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.lines import LogicalLine
 from keepalive_py.config.remarks import Remarks
 from keepalive_py.config.schema import NOTHING, Again, BadValue, Draft, Keyword, finished, hook
-from keepalive_py.config.vrrp import LIST, Kept, KeptBlock, KeptNames
+from keepalive_py.config.vrrp import LIST, NOTICE, Kept, KeptBlock, KeptNames
 
 __all__ = ["Parser"]
 
@@ -190,7 +190,7 @@ class Parser:
 
     def _kept_block(self, line: LogicalLine, keyword: Keyword, kind: Kept, parent: Draft) -> None:
         """A block of another part of keepalived: only its names are looked at."""
-        self.remarks.note(line, "kept-block", *kind.notice(keyword.name))
+        self.remarks.note(line, "kept-block", *NOTICE)
         text: list[str] = []
         if kind.names is not None:
             draft = Draft(object, title_of(line), line.span, self.diagnostics, None, parent)

@@ -172,5 +172,7 @@ def complete(draft: Draft, service: Mapping[str, Any], defaults: Mapping[str, An
     outer = (values, service, defaults)
     checks = [check.complete(each, outer) for each in values.pop("checks", ())]
     values["checks"] = tuple(part for each in checks if each is not None for part in each.spread())
+    if checks and not values["checks"]:
+        draft.warn("no-check-left", f"{draft.title} has no check left: it counts as always up")
     result: RealServer = constructed(draft)
     return result

@@ -58,14 +58,11 @@ class Kept(Kind):
     def parse(self, line: LogicalLine) -> KeptBlock:
         raise NotImplementedError("the parser collects kept blocks")
 
-    def notice(self, keyword: str) -> tuple[str, str]:
-        """What to tell the operator: summary and note."""
-        return (
-            f"`{keyword}` is not of the LVS side: it is kept, and not run",
-            "`keepalived -P` can serve the VRRP part of this file beside us",
-        )
 
-
+NOTICE: Final = (
+    "blocks of VRRP and of other parts of keepalived are kept, and not run",
+    "`keepalived -P` can serve them beside us, from the same file",
+)
 TRACKERS: Final = dict.fromkeys(
     ("track_interface", "track_script", "track_file", "track_process", "track_bfd"), LIST
 )

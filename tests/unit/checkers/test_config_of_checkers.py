@@ -189,7 +189,7 @@ def test_a_check_of_something_undeclared_is_left_out(block: str) -> None:
 
 def test_declarations_after_their_use_are_too_late() -> None:
     found = loaded("FILE_CHECK {\ntrack_file load\n}", before="")
-    assert codes(found) == ["unknown-track-file"]
+    assert codes(found) == ["unknown-track-file", "no-check-left"]
 
 
 def test_what_is_written_is_read_as_the_same() -> None:

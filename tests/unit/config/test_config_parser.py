@@ -130,9 +130,9 @@ linkbeat_use_polling MII
 """
 
 
-def test_vrrp_is_kept_as_text_with_one_note_a_keyword():
+def test_vrrp_is_kept_as_text_with_one_note():
     answer = loaded(VRRP + VRRP)
-    assert [each.severity for each in answer.diagnostics] == [Severity.NOTE, Severity.NOTE]
+    assert [each.severity for each in answer.diagnostics] == [Severity.NOTE]
     assert "keepalived -P" in answer.diagnostics[0].notes[0]
     assert answer.exit_status == 0
     assert answer.config is not None
