@@ -196,13 +196,21 @@ def lines_of(draw: st.DrawFn, keyword: Keyword) -> list[str]:
     return [f"{name} {kind.write(draw(values(kind)))}".rstrip()]
 
 
+def spelt(keyword: Keyword) -> bool:
+    """Whether there is a way here to make values of it; other rooms add kinds of their own."""
+    nested = isinstance(keyword.kind, (kinds.Block, kinds.Lines))
+    return nested or keyword.name in SPELT or type(keyword.kind) in BY_KIND
+
+
 @st.composite
 def block_lines(draw: st.DrawFn, block: type, most: int = 6) -> list[str]:
     """Some keywords of a block, in any order, even twice."""
     known = [
         keyword
         for keyword in keywords_of(block)
-        if keyword.name not in NOT_HERE and keyword.name not in getattr(block, "WITHOUT", ())
+        if keyword.name not in NOT_HERE
+        and keyword.name not in getattr(block, "WITHOUT", ())
+        and spelt(keyword)
     ]
     must = [
         keyword for keyword in known if keyword.name in ("url", "path", "misc_path", "file", "neighbor_ip")

@@ -131,7 +131,7 @@ def _default(keyword: Keyword) -> str:
     kind, default = keyword.kind, keyword.default
     if isinstance(kind, Flag):
         return "off"
-    if default in (NOTHING, None, ()) or isinstance(kind, (Block, Lines, Kept)):
+    if default in (NOTHING, None, (), "") or isinstance(kind, (Block, Lines, Kept)):
         return NONE
     if isinstance(default, enum.Enum):
         return default.name
