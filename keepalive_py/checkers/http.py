@@ -1,7 +1,8 @@
 """HTTP_GET: the server is well when its urls answer as they should. keepalived.conf(5).
 
 One run asks for one url. `Sequence` remembers which is next: all urls in file order, each in a
-run of its own; one that fails is repeated alone, and when it passes the sequence begins anew.
+run of its own; one that fails is repeated alone, and when it passes the sequence begins anew
+(so a server with one url must answer twice to come back, as with keepalived 2.2.7).
 A url that passes before the last one gives a `Passed` that is `partial`.
 
 Timeouts: `connect_timeout` for the connection, and again for every read. A whole run may last
@@ -235,8 +236,8 @@ class Sequence:
 
     def passed(self) -> Passed:
         """The url has passed: with the last of all, the whole check has."""
-        request, last = self.request, len(self._requests) - 1
-        whole = self._position == last and (last == 0 or not self._repeating)
+        request = self.request
+        whole = not self._repeating and self._position == len(self._requests) - 1
         self._position = 0 if self._repeating or whole else self._position + 1
         self._repeating = False
         return request.whole if whole else request.part

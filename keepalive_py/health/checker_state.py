@@ -5,7 +5,8 @@ forgiven and the next one decides. What is not in the table is how a check start
 
 - An alpha check starts down, any other starts up (optimistic).
 - At a fresh start the forgiven failures count as spent, so that the first failure decides. A
-  check that a reload adds has them all (keepalived 2.4.3, observed).
+  check that a reload adds has them all (keepalived 2.4.3, observed); if it starts down and has
+  any, its first failure is not told, since nothing came of it (keepalived 2.2.7, observed).
 - A check whose answer is known beforehand (a file, a BFD session) starts with it, in silence.
 
 An `Unknown` verdict (our own trouble) never reaches the machine.
@@ -49,7 +50,7 @@ class Change(enum.Enum):
     RECOVERED = "down, now up"
     ATTEMPT = "failed, will retry"
     WENT_DOWN = "up, now down"
-    NEVER_UP = "first failure of a check that started down"
+    NEVER_UP = "first failure, and decisive, of a check that started down"
 
 
 class Count(enum.Enum):
@@ -87,7 +88,7 @@ RULES: Final[Rules] = {
     (_NU, _DECIDED): Rule(_DN, Change.WENT_DOWN, Count.ZERO, Wait.DOWN),
     (_ND, _PASSED): Rule(_UP, Change.RECOVERED, Count.ZERO, Wait.LOOP),
     (_ND, _PARTIAL): Rule(_ND, Change.PART, Count.ZERO, Wait.PART),
-    (_ND, _FAILED): Rule(_DN, Change.NEVER_UP, Count.ZERO, Wait.DOWN),
+    (_ND, _FAILED): Rule(_DN, Change.NONE, Count.ZERO, Wait.DOWN),
     (_ND, _DECIDED): Rule(_DN, Change.NEVER_UP, Count.ZERO, Wait.DOWN),
     (_UP, _PASSED): Rule(_UP, Change.NONE, Count.ZERO, Wait.LOOP),
     (_UP, _PARTIAL): Rule(_UP, Change.NONE, Count.ZERO, Wait.LOOP),

@@ -238,9 +238,10 @@ def test_the_last_url_alone_does_not_make_it_whole_after_a_failure() -> None:
     assert walk("ppfpppp")[3:] == [("/c", "part"), ("/a", "part"), ("/b", "part"), ("/c", "whole")]
 
 
-def test_a_single_url_is_whole_at_once_after_a_failure() -> None:
+def test_a_single_url_must_pass_twice_after_a_failure() -> None:
     memory = sequence(check())
     assert run(check(), *FAIL, memory=memory)[1].reason is Reason.STATUS  # type: ignore[union-attr]
+    assert run(check(), *PASS, memory=memory)[1] == Passed("HTTP status code", partial=True, part="/")
     assert run(check(), *PASS, memory=memory)[1] == Passed("HTTP status code", part="/")
 
 

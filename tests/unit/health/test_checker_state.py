@@ -81,11 +81,22 @@ def test_a_check_that_a_reload_adds_has_all_its_retries() -> None:
     assert changes(state, REFUSED, REFUSED, REFUSED) == [Change.ATTEMPT, Change.ATTEMPT, Change.WENT_DOWN]
 
 
-@pytest.mark.parametrize("fresh", [True, False])
-def test_an_alpha_check_tells_its_first_failure_once_and_keeps_no_retries(fresh: bool) -> None:
-    state = checker(up=False, fresh=fresh)
+@pytest.mark.parametrize(("fresh", "retry"), [(True, 2), (False, 0)])
+def test_an_alpha_check_tells_its_first_failure_once_and_keeps_no_retries(fresh: bool, retry: int) -> None:
+    state = checker(up=False, fresh=fresh, retry=retry)
 
     assert changes(state, REFUSED, REFUSED, PASSED) == [Change.NEVER_UP, Change.NONE, Change.RECOVERED]
+
+
+def test_an_alpha_check_that_a_reload_adds_with_retries_fails_in_silence() -> None:
+    state = checker(up=False, fresh=False, retry=2)
+
+    assert changes(state, REFUSED, REFUSED, REFUSED, PASSED) == [
+        Change.NONE,
+        Change.NONE,
+        Change.NONE,
+        Change.RECOVERED,
+    ]
 
 
 def test_down_checks_make_no_retries() -> None:
