@@ -1,0 +1,158 @@
+"""Tells when the configuration on disk is another one.
+
+Events of the file system only say "look again": the directories of every file, of what its
+symbolic links lead to, and of every pattern are watched, so that an editor's rename, a swapped
+link (`..data` of a mounted ConfigMap) and a file that appears are seen. When it has been quiet
+for a while, the files are compared with what they were, by identity, size and time; a touch of
+something else in the same directory, or a change that was undone, is no change.
+
+See inotify(7), glob(7).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.observers import Observer
+
+from keepalive_py.sources.files import FileSystem
+
+QUIET = 0.5  # seconds without an event before the files are looked at
+PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
+
+Signature = dict[str, tuple[int, int, int, int] | None]
+
+
+class FileWatch:
+    """Calls `changed` in the event loop. `follow` says what to watch; it may be called again.
+
+    `trouble` gets a sentence when a directory cannot be watched; its files are then only seen
+    at the next change elsewhere, or at a reload.
+    """
+
+    def __init__(
+        self, changed: Callable[[], None], trouble: Callable[[str], None], *, quiet: float = QUIET
+    ) -> None:
+        self._changed = changed
+        self._trouble = trouble
+        self._quiet = quiet
+        self._patterns: tuple[str, ...] = ()
+        self._seen: Signature = {}
+        self._marked: Signature = {}
+        self._observer = Observer()
+        self._started = False
+        self._watched: dict[str, object] = {}
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._latest = 0.0
+
+    def follow(self, patterns: Iterable[str]) -> None:
+        """Files and glob(7) patterns, as they are now, or were at the last `mark`: only later
+        changes count."""
+        self._patterns = tuple(dict.fromkeys(map(os.path.abspath, patterns)))
+        self._seen = _signature(self._patterns) | self._marked
+        if self._marked:
+            self._marked = {}
+            self._settle()
+        self._watch_directories(_directories(self._patterns, self._seen))
+        if not self._started:
+            self._started = True
+            self._observer.start()
+
+    def mark(self) -> None:
+        """The files are about to be read: what changes from now on counts after `follow`."""
+        self._marked = _signature(self._patterns)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._started:
+            self._observer.stop()
+            self._observer.join(5)
+
+    def _watch_directories(self, wanted: set[str]) -> None:
+        for gone in self._watched.keys() - wanted:
+            self._observer.unschedule(self._watched.pop(gone))  # type: ignore[arg-type]
+        for directory in sorted(wanted - self._watched.keys()):
+            try:
+                self._watched[directory] = self._observer.schedule(_Stir(self._stirred), directory)
+            except OSError as error:
+                self._trouble(f"Unable to watch {directory}: {error.strerror}")
+
+    def _stirred(self) -> None:
+        """In watchdog's thread."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: we are ending
+            self._loop.call_soon_threadsafe(self._settle)
+
+    def _settle(self) -> None:
+        """Look when it is quiet, but not later than PATIENCE after the first event."""
+        now = self._loop.time()
+        if self._timer is None:
+            self._latest = now + PATIENCE
+        else:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(min(now + self._quiet, self._latest), self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        found = _signature(self._patterns)
+        if (
+            all(found.get(path) == was for path, was in self._seen.items())
+            and found.keys() <= self._seen.keys()
+        ):
+            return
+        self._seen = found
+        self._watch_directories(_directories(self._patterns, found))
+        self._changed()
+
+
+class _Stir(FileSystemEventHandler):
+    """Every event but those that our own reading causes."""
+
+    def __init__(self, stirred: Callable[[], None]) -> None:
+        self._tell = stirred
+
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        if event.event_type not in ("opened", "closed_no_write"):
+            self._tell()
+
+
+def _signature(patterns: Iterable[str]) -> Signature:
+    """Every file that exists or was named, and what it is; None: not there."""
+    files: Signature = {}
+    source = FileSystem()
+    for pattern in patterns:
+        for path in source.glob(pattern) or [pattern]:
+            files[path] = _identity(path)
+    return files
+
+
+def _identity(path: str) -> tuple[int, int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:
+    """Where an event can mean a change: of each path every link on the way, and the target."""
+    wanted: set[str] = set()
+    for path in (*patterns, *files):
+        wanted |= _along(Path(path))
+    return {directory for directory in wanted if os.path.isdir(directory)}
+
+
+def _along(path: Path) -> set[str]:
+    found = {str(path.parent)}
+    with contextlib.suppress(OSError, RuntimeError):
+        found.add(str(path.resolve().parent))
+    for part in (path, *path.parents):
+        if part.is_symlink():
+            found.add(str(part.parent))
+    return found
