@@ -14,6 +14,7 @@ from keepalive_py.cli.commands import (
     announcer,
     config,
     config_tools,
+    ecmp,
     genhash,
     render,
     sessions,
@@ -32,6 +33,7 @@ COMMANDS: tuple[Command, ...] = (
     genhash.COMMAND,
     *announcer.COMMANDS,
     render.COMMAND,
+    ecmp.COMMAND,
 )
 GROUPS = {
     "config": "look at configurations without running them",
