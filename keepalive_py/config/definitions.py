@@ -16,8 +16,8 @@ from keepalive_py.config.lexer import Text
 __all__ = ["Definition", "Definitions", "Expansion", "Trouble", "Use", "parse_definition"]
 
 # A chain of references as long as this has no end, and no line of this length is meant.
-MOST_REFERENCES = 1000
-LONGEST_LINE = 16384
+MOST_REFERENCES = 400
+LONGEST_LINE = 4096
 
 _DEFINITION = re.compile(r"\$([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _REFERENCE = re.compile(

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from keepalive_py.config import complaints
-from keepalive_py.config.definitions import Definition, Definitions, Expansion, Use, parse_definition
+from keepalive_py.config.definitions import Definition, Definitions, Expansion, Trouble, Use, parse_definition
 from keepalive_py.config.diagnostics import Diagnostic, Diagnostics, Origin, Span
 from keepalive_py.config.includes import (
     MOST_ALTERNATIVES,
@@ -65,6 +65,7 @@ MOST_PASSES = 100
 # A file with so many broken lines is not a configuration. A line with a NUL or one that
 # takes long to fail weighs more.
 MOST_BROKEN = 1000
+MOST_BROKEN_IN_ALL = 10_000
 _HEAVY = 50
 # Odd references that are looked at; looking for what was meant takes time.
 MOST_TROUBLES = 1000
@@ -181,6 +182,7 @@ class LineReader:
             config_id=options.config_id, environment=options.environment, random=options.random
         )
         self._made = 0
+        self._broken = 0
         self._quote_told: Place | None = None
         self._troubles: set[Span] = set()
 
@@ -328,13 +330,20 @@ class LineReader:
             self._tell_broken(complaints.unterminated_quote(place.part(unclosed, 0, 1)))
 
     def _tell_broken(self, complaint: Diagnostic, weight: int = 1) -> None:
+        """A hopeless file is left, and in the end a hopeless configuration."""
         self.diagnostics.add(complaint)
         file = self._file
         file.broken += weight
+        self._broken += weight
         if file.broken >= MOST_BROKEN:
             self.diagnostics.add(complaints.not_text(file.place.span(1, 1)))
             file.abandon()
             self._abandon_line()
+        if self._broken >= MOST_BROKEN_IN_ALL:
+            files = [frame for frame in self._stack if isinstance(frame, _File)]
+            for each in files:
+                each.abandon()
+            self._stack[:] = files
 
     # Lines
 
@@ -452,17 +461,20 @@ class LineReader:
         return again
 
     def _tell_troubles(self, expansion: Expansion, place: Place) -> None:
-        """Once for each place: what follows a brace, and each row of a sequence, is expanded
-        again."""
         for trouble in expansion.troubles:
             at = place.whole(trouble.at)
-            if at in self._troubles or len(self._troubles) >= MOST_TROUBLES:
-                continue
-            self._troubles.add(at)
             if trouble.code == "endless-definition":
                 self._tell_broken(complaints.endless_definition(trouble.name, at), _HEAVY)
-            elif complaint := complaints.reference_trouble(trouble, at, self._definitions.names()):
-                self.diagnostics.add(complaint)
+            elif at not in self._troubles and len(self._troubles) < MOST_TROUBLES:
+                self._tell_trouble(trouble, at)
+
+    def _tell_trouble(self, trouble: Trouble, at: Span) -> None:
+        """Once for each place: what follows a brace, and each row of a sequence, is expanded
+        again."""
+        self._troubles.add(at)
+        complaint = complaints.reference_trouble(trouble, at, self._definitions.names())
+        if complaint is not None:
+            self.diagnostics.add(complaint)
 
     def _start_body(self, before: Text, use: Use, place: Place) -> None:
         """The first line of the definition goes on where the reference stands."""

@@ -743,6 +743,14 @@ def test_a_hopeless_file_is_left_with_few_diagnostics_in_little_time(text: bytes
     assert len(reading.diagnostics) < 120
 
 
+def test_a_hopeless_file_that_is_included_for_ever_is_left_as_well() -> None:
+    before = time.process_time()
+    reading = read("~SEQ(i,100000) include s\nend", {"/e/s": "$A=${A}x${A}\n" + "${A}\n" * 30})
+
+    assert time.process_time() - before < 2
+    assert shape(reading) == []
+
+
 def test_many_problems_of_a_kind_are_counted_and_not_listed() -> None:
     reading = read("~SEQ(i) x\n" * 500)
 
