@@ -17,6 +17,7 @@ from typing import ClassVar
 from keepalive_py.config.bfd_instance import BfdInstance, BfdName
 from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.forwarding import Forwarding, Tunnel, TunnelChecksum, TunnelType
+from keepalive_py.config.fullnat import FORK_BLOCKS
 from keepalive_py.config.global_defs import TOP_LEVEL_GLOBALS, GlobalDefs, Mail, NotifyFifo
 from keepalive_py.config.global_kinds import LvsFlushOnStop, LvsSyncDaemon, LvsTimeouts
 from keepalive_py.config.kinds import Block, Script, Word
@@ -68,7 +69,7 @@ __all__ = [
 class Config:
     """A whole configuration. `files` lists every file that was read, in order."""
 
-    LOOSE: ClassVar[tuple[Keyword, ...]] = (*TOP_LEVEL_GLOBALS, *KEPT_KEYWORDS)
+    LOOSE: ClassVar[tuple[Keyword, ...]] = (*TOP_LEVEL_GLOBALS, *KEPT_KEYWORDS, *FORK_BLOCKS)
 
     global_defs: GlobalDefs = keyword(
         "global_defs", Block(GlobalDefs, merged=True), default=GlobalDefs(), doc="What is not of one service."

@@ -8,12 +8,13 @@ from typing import Any, Final
 from keepalive_py.config.kinds import Flag
 from keepalive_py.config.schema import BadValue, Check, Draft, Keyword, loose
 
-__all__ = ["FLAG_KEYWORDS", "PLAIN_FLAGS", "SCHEDULERS", "SchedulerFlag"]
+__all__ = ["FLAG_KEYWORDS", "OTHER_SCHEDULERS", "PLAIN_FLAGS", "SCHEDULERS", "SchedulerFlag"]
 
 SCHEDULERS: Final = (
     "rr", "wrr", "lc", "wlc", "lblc", "sh", "mh",
     "dh", "fo", "ovf", "lblcr", "sed", "nq", "twos",
 )  # fmt: skip
+OTHER_SCHEDULERS: Final = ("conhash",)  # of DPVS
 HASHING: Final = ("sh", "mh")
 
 

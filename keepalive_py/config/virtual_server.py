@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Any, ClassVar, Final
 
-from keepalive_py.config import real_server
+from keepalive_py.config import fullnat, real_server
 from keepalive_py.config.check import INTERVAL
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.forwarding import Forwarding, Method, MethodKind, Tunnel, split_method
@@ -23,6 +23,7 @@ from keepalive_py.config.kinds import (
     Choice,
     Flag,
     Integer,
+    Interface,
     Script,
     ScriptLine,
     Switch,
@@ -44,7 +45,13 @@ from keepalive_py.config.schema import (
     keyword,
     loose,
 )
-from keepalive_py.config.service_flags import FLAG_KEYWORDS, PLAIN_FLAGS, SCHEDULERS, SchedulerFlag
+from keepalive_py.config.service_flags import (
+    FLAG_KEYWORDS,
+    OTHER_SCHEDULERS,
+    PLAIN_FLAGS,
+    SCHEDULERS,
+    SchedulerFlag,
+)
 from keepalive_py.config.virtual_server_group import FAMILIES, LocalAddressGroup, VirtualServerGroup
 from keepalive_py.net import Endpoint, Family, Protocol
 
@@ -244,7 +251,7 @@ class VirtualServer:
     )  # fmt: skip
     scheduler: str = keyword(
         "lb_algo",
-        Choice({name: name for name in SCHEDULERS}),
+        Choice({name: name for name in (*SCHEDULERS, *OTHER_SCHEDULERS)}),
         default="wlc",
         aliases=("lvs_sched",),
         doc="Scheduler of the kernel.",
@@ -316,6 +323,46 @@ class VirtualServer:
     )
     local_address_group: str | None = keyword(
         "laddr_group_name", Word(), default=None, since="ours", doc="Addresses that FNAT connects from."
+    )
+    check_from_local_address: bool = keyword(
+        "check_from_local_address",
+        Flag(),
+        default=False,
+        since="ours",
+        doc="Checks of FNAT servers leave from a local address, where no bindto is written.",
+    )
+    syn_proxy: bool = keyword(
+        "syn_proxy", Flag(), default=False, since="ours", doc="Clients prove themselves first. "
+        "FULLNAT kernels, DPVS."
+    )  # fmt: skip
+    established_timeout: int = keyword(
+        "est_timeout", Integer(0, UINT32), default=0, unit="s", aliases=("establish_timeout",), since="ours",
+        doc="Life of an idle established connection. DPVS.",
+    )  # fmt: skip
+    bps: int = keyword("bps", Integer(0, UINT32), default=0, since="ours", doc="Rate limit. DPVS.")
+    limit_proportion: int = keyword(
+        "limit_proportion", Integer(0, 100), default=0, since="ours", doc="Percent of bps. DPVS."
+    )
+    proxy_protocol: str = keyword(
+        "proxy_protocol", fullnat.ProxyProtocolKind(), default="", since="ours",
+        doc="Tell servers the client by the PROXY protocol. DPVS.",
+    )  # fmt: skip
+    quic: bool = keyword("quic", Flag(), default=False, since="ours", doc="The service is QUIC. DPVS.")
+    expire_quiescent_conn: bool = keyword(
+        "expire_quiescent_conn", Flag(), default=False, since="ours",
+        doc="Connections end with their server's weight. DPVS.",
+    )  # fmt: skip
+    hash_target: str = keyword(
+        "hash_target", fullnat.HASH_TARGETS, default="", since="ours", doc="Known, does nothing."
+    )
+    vip_device: str | None = keyword(
+        "vip_bind_dev", Interface(), default=None, since="ours", doc="Known, does nothing."
+    )
+    deny_address_group: str | None = keyword(
+        "daddr_group_name", Word(), default=None, since="ours", doc="Known, does nothing."
+    )
+    allow_address_group: str | None = keyword(
+        "waddr_group_name", Word(), default=None, since="ours", doc="Known, does nothing."
     )
     sorry_server: SorryServer | None = None
     real_servers: tuple[RealServer, ...] = keyword(
@@ -401,7 +448,9 @@ def complete(draft: Draft, around: Surroundings) -> VirtualServer | None:
     values["real_servers"] = list(by_endpoint.values())
     _settle_quorum(draft)
     values["sorry_server"] = _sorry_server(draft)
-    _settle_local_addresses(draft, around)
+    local = fullnat.settle(draft, around.local_groups)
+    if local is not None and values.get("check_from_local_address"):
+        values["real_servers"] = list(fullnat.check_sources(values["real_servers"], local))
     result: VirtualServer = constructed(draft)
     return result
 
@@ -573,14 +622,3 @@ def _sorry_inhibit(draft: Draft, endpoint: Endpoint) -> bool:
             )
             return not inhibit
     return inhibit
-
-
-def _settle_local_addresses(draft: Draft, around: Surroundings) -> None:
-    name = draft.values.get("local_address_group")
-    if name is not None and name not in around.local_groups:
-        draft.report("unknown-group", f"there is no local_address_group {name}", field="local_address_group")
-        del draft.values["local_address_group"]
-        return
-    methods = {server.forwarding for server in draft.values["real_servers"]}
-    if name is None and Forwarding.FNAT in methods:
-        draft.warn("no-local-addresses", "FNAT has no laddr_group_name: it has no addresses to connect from")

@@ -18,7 +18,14 @@ from keepalive_py.config.lines import LogicalLine
 from keepalive_py.config.schema import BadValue, Kind, MissingValue
 from keepalive_py.net import Address, AddressRange, Family
 
-__all__ = ["GROUP_LINES", "GroupMember", "LOCAL_LINES", "LocalAddressGroup", "VirtualServerGroup"]
+__all__ = [
+    "GROUP_LINES",
+    "GroupMember",
+    "LOCAL_LINES",
+    "LocalAddressGroup",
+    "LocalSpan",
+    "VirtualServerGroup",
+]
 
 FAMILIES: Final = {"inet": Family.INET, "inet6": Family.INET6}
 PORT: Final = Integer(0, 65535)
@@ -50,6 +57,16 @@ class VirtualServerGroup:
     @property
     def has_fwmark(self) -> bool:
         return any(member.addresses is None for member in self.members)
+
+
+@dataclass(frozen=True, slots=True)
+class LocalSpan(AddressRange):
+    """A line with an interface. DPVS puts the addresses on it; elsewhere they are bound already."""
+
+    interface: str = ""
+
+    def __str__(self) -> str:
+        return f"{AddressRange.__str__(self)} {self.interface}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +167,19 @@ class MemberLine(Kind):
 class LocalLine(Kind):
     """A line of a local_address_group."""
 
-    name: str = "address, range or prefix"
+    name: str = "address, range or prefix [interface]"
 
     def parse(self, line: LogicalLine) -> AddressRange:
-        return read_range(line.words[0].text)
+        span = read_range(line.words[0].text)
+        if int(span.last) - int(span.first) >= MOST_SERVICES:
+            raise BadValue(
+                f"{span} are more than {MOST_SERVICES} addresses",
+                expected="the addresses of this node, some tens at most",
+                word=0,
+                code="range-too-large",
+            )
+        interface = line.text(1)
+        return LocalSpan(span.first, span.last, interface) if interface else span
 
     def write(self, value: AddressRange) -> str:
         return str(value)

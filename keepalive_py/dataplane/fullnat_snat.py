@@ -74,6 +74,10 @@ class FullnatSnatDataplane:
         """Whether IPVS itself knows FULLNAT here."""
         return self._ipvs.flavour.local_addresses
 
+    @property
+    def service_options(self) -> frozenset[str]:
+        return self._ipvs.service_options
+
     async def close(self) -> None:
         await self._ipvs.close()
         if self._source is not None:

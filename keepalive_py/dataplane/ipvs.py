@@ -69,6 +69,10 @@ class IpvsDataplane:
         self.version: wire.Version | None = None
         self.flavour = wire.MAINLINE
 
+    @property
+    def service_options(self) -> frozenset[str]:
+        return frozenset(("syn_proxy",)) if self.flavour.syn_proxy else frozenset()
+
     # ------------------------------------------------------------ opening
 
     async def open(self) -> None:

@@ -31,7 +31,7 @@ from keepalive_py.plan.steps import (
     EditService,
     Step,
 )
-from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey, Table
+from keepalive_py.plan.table import OPTION_NAMES, Destination, Service, ServiceEntry, ServiceKey, Table
 from keepalive_py.wire.netlink import Outcome
 
 SCHEDULERS = frozenset(
@@ -68,6 +68,7 @@ class MemoryDataplane:
     """`schedulers`, `engines`: what this "kernel" was built with."""
 
     name = "memory"
+    service_options = OPTION_NAMES
 
     def __init__(
         self, *, schedulers: Collection[str] = SCHEDULERS, engines: Collection[str] = ENGINES

@@ -11,7 +11,7 @@ to the wanted values, ENOENT for a delete; an edit that finds nothing becomes an
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -54,6 +54,10 @@ class Dataplane(Protocol):
     """Where services and real servers are put to work."""
 
     name: str
+
+    @property
+    def service_options(self) -> Collection[str]:
+        """The names of the ServiceOptions that it can hold and reads back."""
 
     async def open(self) -> None:
         """Make ready (load the module, open the socket). FeatureMissing says what is lacking."""

@@ -72,7 +72,10 @@ class _Draft:
     def add_local_address(self, step: AddLocalAddress) -> None:
         entry = self.entry(step.key)
         if step.address not in entry.local_addresses:
-            self.table[step.key] = replace(entry, local_addresses=(*entry.local_addresses, step.address))
+            entry = replace(entry, local_addresses=(*entry.local_addresses, step.address))
+            if step.interface:
+                entry = replace(entry, interfaces={**entry.interfaces, step.address: step.interface})
+            self.table[step.key] = entry
 
     def delete_local_address(self, step: DeleteLocalAddress) -> None:
         entry = self.entry(step.key)

@@ -16,12 +16,13 @@ that is one of the real servers.
 
 A destination of another family than its service is left out unless it is tunnelled: the kernel
 knows no other way (ip_vs since Linux 3.18), and would refuse it at every comparison. So is a local
-address of another family than its service.
+address of another family than its service; only FULLNAT has local addresses. Of a service's options
+those are asked for that the dataplane can hold, since it could never be seen to have the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Address
 from types import MappingProxyType
@@ -29,10 +30,21 @@ from typing import Final, NamedTuple, Protocol
 
 from keepalive_py.config.model import Config, Forwarding, GroupMember, VirtualServer
 from keepalive_py.net import Address, Endpoint, Family, family_of
-from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey, Table
+from keepalive_py.plan.table import (
+    NO_OPTIONS,
+    OPTION_NAMES,
+    Destination,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    ServiceOptions,
+    Table,
+)
 
 HOST_NETMASK: Final = MappingProxyType({Family.INET: 0xFFFFFFFF, Family.INET6: 128})
 OWN_PORT: Final = frozenset({Forwarding.NAT, Forwarding.FNAT})
+
+LocalAddresses = dict[Address, str]  # each with its interface, or ""
 
 # Per index of a virtual server, per endpoint of a real server: the weight to use while it is in
 # the pool, whatever its own (0 drains it).
@@ -63,16 +75,20 @@ def desired(
     *,
     only: Iterable[int] | None = None,
     overrides: Overrides = NO_OVERRIDES,
+    holds: Collection[str] = (),
 ) -> Table:
     """The whole table, or the part of the virtual servers `only`. `pools` are parallel to
-    `config.virtual_servers`. For a part to be complete, take `only` from `sharing`."""
+    `config.virtual_servers`. For a part to be complete, take `only` from `sharing`. `holds`: the
+    `service_options` of the dataplane."""
     table: Table = {}
     for index in range(len(pools)) if only is None else only:
         vs = config.virtual_servers[index]
         destinations = list(_destinations(vs, pools[index], overrides.get(index, {})))
         local = _local_addresses(vs, config)
+        options = _options(vs, holds)
         for slot in slots(vs, config):
-            entry = _entry(table, slot.service, local)
+            service = slot.service if options is NO_OPTIONS else replace(slot.service, options=options)
+            entry = _entry(table, service, local)
             for destination in destinations:
                 _merge(entry, _placed(destination, slot))
     return table
@@ -169,20 +185,33 @@ def _placed(destination: Destination, slot: Slot) -> Destination | None:
     )
 
 
-def _local_addresses(vs: VirtualServer, config: Config) -> list[Address]:
-    """What FULLNAT connects from: every address of its local_address_group."""
-    if vs.local_address_group is None:
-        return []
+def _options(vs: VirtualServer, holds: Collection[str]) -> ServiceOptions:
+    if not holds:
+        return NO_OPTIONS
+    options = ServiceOptions(**{name: getattr(vs, name) for name in OPTION_NAMES.intersection(holds)})
+    return NO_OPTIONS if options == NO_OPTIONS else options
+
+
+def _local_addresses(vs: VirtualServer, config: Config) -> LocalAddresses:
+    """What FULLNAT connects from: every address of its local_address_group, and the interface
+    of those that have one."""
+    if vs.local_address_group is None or all(rs.forwarding is not Forwarding.FNAT for rs in vs.real_servers):
+        return {}
     ranges = config.local_address_groups[vs.local_address_group].addresses
-    return [address for span in ranges for address in span.addresses()]
+    return {address: getattr(span, "interface", "") for span in ranges for address in span.addresses()}
 
 
-def _entry(table: Table, service: Service, local: Sequence[Address]) -> ServiceEntry:
+def _entry(table: Table, service: Service, local: LocalAddresses) -> ServiceEntry:
     """The service's entry in `table`, with the local addresses of its family added."""
     entry = table.setdefault(service.key, ServiceEntry(service))
-    fitting = tuple(address for address in local if family_of(address) is service.key.family)
+    fitting = [address for address in local if family_of(address) is service.key.family]
     if fitting:
-        entry = table[service.key] = replace(entry, local_addresses=(*entry.local_addresses, *fitting))
+        interfaces = {address: local[address] for address in fitting if local[address]}
+        entry = table[service.key] = replace(
+            entry,
+            local_addresses=(*entry.local_addresses, *fitting),
+            interfaces={**entry.interfaces, **interfaces},
+        )
     return entry
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
 
-from keepalive_py.net import Endpoint
+from keepalive_py.net import Address, Endpoint
 from keepalive_py.plan.steps import (
     AddDestination,
     AddLocalAddress,
@@ -46,7 +46,7 @@ def _new(entry: ServiceEntry) -> list[Step]:
     key = entry.service.key
     return [
         AddService(entry.service),
-        *(AddLocalAddress(key, address) for address in entry.local_addresses),
+        *_local(AddLocalAddress, entry, ()),
         *(AddDestination(key, destination) for destination in entry.destinations.values()),
     ]
 
@@ -56,12 +56,25 @@ def _changed(have: ServiceEntry, want: ServiceEntry) -> list[Step]:
     steps: list[Step] = []
     if have.service != want.service:
         steps.append(EditService(want.service))
-    before, after = have.local_addresses, want.local_addresses
-    steps += [AddLocalAddress(key, address) for address in after if address not in before]
+    steps += _local(AddLocalAddress, want, have.local_addresses)
     if have.destinations is not want.destinations:
         steps += _destinations(key, have.destinations, want.destinations)
-    steps += [DeleteLocalAddress(key, address) for address in before if address not in after]
+    steps += _local(DeleteLocalAddress, have, want.local_addresses)
     return steps
+
+
+def _local(
+    step: type[AddLocalAddress | DeleteLocalAddress], entry: ServiceEntry, others: tuple[Address, ...]
+) -> list[Step]:
+    """A step for each local address that is not one of `others`."""
+    if entry.local_addresses == others:
+        return []
+    known = frozenset(others)
+    return [
+        step(entry.service.key, address, entry.interfaces.get(address, ""))
+        for address in entry.local_addresses
+        if address not in known
+    ]
 
 
 def _destinations(

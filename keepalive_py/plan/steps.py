@@ -7,7 +7,7 @@ never empty in between.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keepalive_py.net import Address, Endpoint
 from keepalive_py.plan.table import Destination, Service, ServiceKey
@@ -68,8 +68,11 @@ class DeleteDestination:
 
 @dataclass(frozen=True, slots=True)
 class AddLocalAddress:
+    """`interface`: where DPVS puts it, "" where nothing is said."""
+
     key: ServiceKey
     address: Address
+    interface: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"add local address {self.address} to {self.key}"
@@ -79,6 +82,7 @@ class AddLocalAddress:
 class DeleteLocalAddress:
     key: ServiceKey
     address: Address
+    interface: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"delete local address {self.address} from {self.key}"

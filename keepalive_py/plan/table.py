@@ -6,7 +6,9 @@ were (or are to be) added. Counters are not part of it, so tables compare by mea
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Final
 
 from keepalive_py.config.model import Forwarding, SchedulerFlag, Tunnel
 from keepalive_py.net import Address, Endpoint, Family, Protocol
@@ -31,6 +33,28 @@ class ServiceKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceOptions:
+    """What only some dataplanes know; the names are those of a virtual server's fields. Which of
+    them one can hold, and so may be asked of it, its `service_options` says.
+
+    `established_timeout` in seconds, 0: the dataplane's own. `bps` and `limit_proportion` as DPVS
+    takes them, 0: no limit. `proxy_protocol`: v1, v2, v1-insecure, v2-insecure or "".
+    """
+
+    syn_proxy: bool = False
+    established_timeout: int = 0
+    bps: int = 0
+    limit_proportion: int = 0
+    proxy_protocol: str = ""
+    quic: bool = False
+    expire_quiescent_conn: bool = False
+
+
+NO_OPTIONS: Final = ServiceOptions()
+OPTION_NAMES: Final = frozenset(each.name for each in fields(ServiceOptions))
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """Settings of a service. `persistence_timeout` in seconds, 0: not persistent.
     `netmask` groups clients for persistence: for v4 the mask as a 32-bit int (0xFFFFFFFF:
@@ -43,6 +67,7 @@ class Service:
     persistence_timeout: int = 0
     netmask: int = 0xFFFFFFFF
     persistence_engine: str | None = None
+    options: ServiceOptions = NO_OPTIONS
 
     def __post_init__(self) -> None:
         persistent = self.persistence_timeout > 0
@@ -65,11 +90,13 @@ class Destination:
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
     """A service with its destinations (by endpoint) and, for FULLNAT, its local addresses, which
-    are sorted and without repetition however they were given: the kernel keeps no order."""
+    are sorted and without repetition however they were given: the kernel keeps no order.
+    `interfaces` has those of local addresses that have one; it is not compared."""
 
     service: Service
     destinations: dict[Endpoint, Destination] = field(default_factory=dict)
     local_addresses: tuple[Address, ...] = ()
+    interfaces: Mapping[Address, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         if len(self.local_addresses) > 1:

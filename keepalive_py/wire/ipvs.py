@@ -31,7 +31,7 @@ from keepalive_py.config.model import (
 )
 from keepalive_py.errors import WireError
 from keepalive_py.net import Address, Endpoint, Family, Protocol
-from keepalive_py.plan.table import Destination, Service, ServiceKey
+from keepalive_py.plan.table import NO_OPTIONS, Destination, Service, ServiceKey, ServiceOptions
 from keepalive_py.wire.netlink import Attributes, attribute, attributes, generic_attributes, number, text
 
 FAMILY_NAME: Final = "IPVS"
@@ -92,6 +92,7 @@ class Flavour:
     persistence_engine: int | None
     tunnels: bool
     local_addresses: bool = False
+    syn_proxy: int = 0  # its bit in the flags of a service; 0: there is none
     by_number: Mapping[int, Forwarding] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -116,6 +117,7 @@ FULLNAT: Final = Flavour(
     persistence_engine=None,
     tunnels=False,
     local_addresses=True,
+    syn_proxy=0x8000,
 )
 
 
@@ -170,6 +172,7 @@ _SETTINGS = struct.Struct("=HHII HHI HHI")
 _FLAGS = struct.Struct("=II")  # struct ip_vs_flags
 _EVERY_FLAG = 0xFFFFFFFF
 _KNOWN_FLAGS = sum(SchedulerFlag)
+_SYN_PROXY = ServiceOptions(syn_proxy=True)
 
 
 def encode_key(key: ServiceKey) -> bytes:
@@ -189,7 +192,8 @@ def encode_key(key: ServiceKey) -> bytes:
 def encode_service(service: Service, flavour: Flavour = MAINLINE) -> bytes:
     """A whole service: for NEW_SERVICE and SET_SERVICE. Raises Inexpressible."""
     try:
-        parts = [encode_key(service.key)[4:], _settings(service), _name(SVC_SCHEDULER, service.scheduler)]
+        settings = _settings(service, flavour)
+        parts = [encode_key(service.key)[4:], settings, _name(SVC_SCHEDULER, service.scheduler)]
     except (struct.error, OverflowError) as error:
         raise OutOfRange(f"{service.key}: {error}") from None
     if service.persistence_engine:
@@ -199,10 +203,11 @@ def encode_service(service: Service, flavour: Flavour = MAINLINE) -> bytes:
     return attribute(SERVICE, b"".join(parts))
 
 
-def _settings(service: Service) -> bytes:
+def _settings(service: Service, flavour: Flavour) -> bytes:
     mask = service.netmask if service.key.family is Family.INET6 else htonl(service.netmask)
+    flags = service.flags | (flavour.syn_proxy if service.options.syn_proxy else 0)
     return _SETTINGS.pack(
-        12, SVC_FLAGS, service.flags, _EVERY_FLAG,
+        12, SVC_FLAGS, flags, _EVERY_FLAG,
         8, SVC_TIMEOUT, service.persistence_timeout,
         8, SVC_NETMASK, mask,
     )  # fmt: skip
@@ -213,7 +218,8 @@ def decode_service(payload: memoryview, flavour: Flavour = MAINLINE) -> Service:
     found = _nest(payload, SERVICE)
     key = _key(found)
     try:
-        flags = number(found[SVC_FLAGS][:4]) & _KNOWN_FLAGS
+        bits = number(found[SVC_FLAGS][:4])
+        flags = bits & _KNOWN_FLAGS
         netmask = number(found[SVC_NETMASK][:4])
         return Service(
             key=key,
@@ -223,6 +229,7 @@ def decode_service(payload: memoryview, flavour: Flavour = MAINLINE) -> Service:
             persistence_timeout=number(found[SVC_TIMEOUT]) if flags & SchedulerFlag.PERSISTENT else 0,
             netmask=netmask if key.family is Family.INET6 else ntohl(netmask),
             persistence_engine=_engine(found, flavour),
+            options=_SYN_PROXY if bits & flavour.syn_proxy else NO_OPTIONS,
         )
     except KeyError as error:
         raise WireError(f"IPVS: service without attribute {error}") from None
