@@ -10,7 +10,7 @@ from keepalive_py.cli.report import show
 from keepalive_py.config.model import Config
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
-from keepalive_py.dataplane import choose
+from keepalive_py.dataplane import agent_of, choose
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.health.lifecycle import start
 from keepalive_py.plan.desired import desired
@@ -48,10 +48,12 @@ async def plan(config: Config, options: Options) -> list[Step]:
         options.dataplane,
         namespace=config.global_defs.net_namespace_ipvs,
         warn=lambda text: print(text, file=sys.stderr),
+        agent=agent_of(config),
     )
     try:
         have = {} if config.global_defs.lvs_flush else await dataplane.read()
     finally:
         await dataplane.close()
     services, _events = start(config, time.monotonic())
-    return diff(desired(config, services), have, owned=frozenset())
+    want = desired(config, services, holds=dataplane.service_options)
+    return diff(want, have, owned=frozenset())

@@ -6,6 +6,7 @@
 - `fullnat_snat`: `ipvs` and, for services with local addresses, source NAT by nf_tables
   (`nftables` is its socket, `wire.nftables` its words). On a kernel whose IPVS knows local
   addresses itself it is `ipvs` alone;
+- `dpvs`: DPVS, over its agent's HTTP API (`wire.dpvs` its words); only where asked for;
 - `memory`: one in this process. It refuses what the kernel refuses, so it serves for
   embedding, for `--dry-run`, and as a mock in anybody's tests.
 
@@ -29,6 +30,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from keepalive_py.config.dpvs import DpvsAgent
+from keepalive_py.config.model import Config
 from keepalive_py.dataplane.fullnat_snat import FullnatSnatDataplane
 from keepalive_py.dataplane.ipvs import IPVS_FEATURES
 from keepalive_py.dataplane.memory import MemoryDataplane
@@ -36,17 +39,38 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import ConfigError, FeatureMissing
 
 AUTO = "auto"
-NAMES = (AUTO, "ipvs", "memory")
+NAMES = (AUTO, "ipvs", "memory", "dpvs")
 
-Factory = Callable[[str | None], Dataplane]  # the network namespace, None: ours
+# Of the network namespace (None: ours) and the agent of DPVS (None: where it usually is).
+Factory = Callable[[str | None, DpvsAgent | None], Dataplane]
 
 FACTORIES: Mapping[str, Factory] = {
-    "ipvs": lambda namespace: FullnatSnatDataplane(namespace=namespace),
-    "memory": lambda namespace: MemoryDataplane(),
+    "ipvs": lambda namespace, agent: FullnatSnatDataplane(namespace=namespace),
+    "memory": lambda namespace, agent: MemoryDataplane(),
+    "dpvs": lambda namespace, agent: _dpvs(agent),
 }
 
 
-async def choose(name: str, *, namespace: str | None = None, warn: Callable[[str], None]) -> Dataplane:
+def _dpvs(agent: DpvsAgent | None) -> Dataplane:
+    """Imported late: few hosts need an HTTP client for their table."""
+    from keepalive_py.dataplane.dpvs import DpvsDataplane
+
+    return DpvsDataplane(agent)
+
+
+def agent_of(config: Config) -> DpvsAgent | None:
+    """The last `dpvs { }` of a configuration."""
+    blocks = config.extensions.get("dpvs", ())
+    return next((block for block in reversed(blocks) if isinstance(block, DpvsAgent)), None)
+
+
+async def choose(
+    name: str,
+    *,
+    namespace: str | None = None,
+    warn: Callable[[str], None],
+    agent: DpvsAgent | None = None,
+) -> Dataplane:
     """The dataplane called `name`, open.
 
     `auto` is the kernel's IPVS; where the kernel has none, it is `memory`, and `warn` is told
@@ -54,20 +78,20 @@ async def choose(name: str, *, namespace: str | None = None, warn: Callable[[str
     Raises FeatureMissing, KernelRefused; ConfigError for a name that is none.
     """
     if name != AUTO:
-        return await _opened(name, namespace)
+        return await _opened(name, namespace, agent)
     try:
-        return await _opened("ipvs", namespace)
+        return await _opened("ipvs", namespace, agent)
     except FeatureMissing as missing:
         # A namespace that cannot be entered says nothing about the kernel.
         if missing.feature not in IPVS_FEATURES:
             raise
         warn(f"{missing}; services are kept in memory only, NO TRAFFIC IS BALANCED")
-        return await _opened("memory", namespace)
+        return await _opened("memory", namespace, agent)
 
 
-async def _opened(name: str, namespace: str | None) -> Dataplane:
+async def _opened(name: str, namespace: str | None, agent: DpvsAgent | None) -> Dataplane:
     if name not in FACTORIES:
         raise ConfigError(f"there is no dataplane {name}: it is one of {', '.join(NAMES)}")
-    dataplane = FACTORIES[name](namespace)
+    dataplane = FACTORIES[name](namespace, agent)
     await dataplane.open()
     return dataplane

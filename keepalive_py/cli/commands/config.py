@@ -85,7 +85,7 @@ def compare(arguments: argparse.Namespace) -> int:
 
 def plan_arguments(parser: argparse.ArgumentParser) -> None:
     file_arguments(parser)
-    parser.add_argument("--dataplane", choices=("auto", "ipvs", "memory"), default="auto")
+    parser.add_argument("--dataplane", choices=("auto", "ipvs", "memory", "dpvs"), default="auto")
 
 
 def plan(arguments: argparse.Namespace) -> int:
