@@ -78,9 +78,16 @@ class Namespace:
 
     def close(self) -> None:
         if self._thread.is_alive():
+            self.run(self._cancel_all())
             self.loop.call_soon_threadsafe(self.loop.stop)
             self._thread.join(LIMIT)
             self.loop.close()
+
+    async def _cancel_all(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
 
 def link(a: Namespace, a_name: str, b: Namespace, b_name: str) -> None:
