@@ -5,11 +5,11 @@
 Where the kernel has IPVS (the kernel lab, as root) keepalived uses it; elsewhere cc(1) builds
 bench/ipvs_standin.c, which keepalived is given in place of IPVS. Every target is an address of
 127.1.0.0/16, checked once a second; the CPU time of the checking process is read every second
-and divided by the connections that the server took in it; the
-median counts (user and system of /proc/PID/stat are told for the whole). keepalived, our daemon
-with its table in memory, and our engine alone (which can say how late its probes were) run one
-after the other. `--first` gives all processes of the bench real-time priority (root), for a machine
-that has other things to do. Exit status 1: a goal was missed.
+and divided by the connections that the server took in it; the median counts (user and system
+are told for the whole). keepalived, our daemon with its table in memory, and our engine alone
+(which can say how late its probes were) run one after the other. `--first` gives all processes
+of the bench real-time priority (root), for a machine that has other things to do. Exit status
+1: a goal was missed.
 """
 
 from __future__ import annotations
