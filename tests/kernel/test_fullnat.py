@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import pytest
 from lab.fullnat import LOCAL, VIP, Fullnat
+from lab.needs import lacking, without_nat_by_nftables
 
 from keepalive_py.config.model import Forwarding, SchedulerFlag
 from keepalive_py.dataplane.fullnat_snat import FullnatSnatDataplane
@@ -27,6 +28,9 @@ from keepalive_py.plan.steps import (
 from keepalive_py.plan.table import Destination, Service, ServiceEntry, ServiceKey
 
 T = TypeVar("T")
+LACKING = lacking("nft", "ip") or without_nat_by_nftables()
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
+
 FAMILIES = {4: Family.INET, 6: Family.INET6}
 
 

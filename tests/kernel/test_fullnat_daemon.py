@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 from lab.daemons import KeepalivePy
 from lab.fullnat import LOCAL, VIP, Fullnat
+from lab.needs import lacking, without_nat_by_nftables
 from lab.servers import Server
 from lab.traffic import Stream
 from lab.waiting import equal, eventually
+
+LACKING = lacking("nft", "ip") or without_nat_by_nftables()
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
 ECHO = 81
 CTL = [sys.executable, "-m", "keepalive_py.cli.ctl"]
@@ -55,7 +59,8 @@ class Story:
             for number, weight in enumerate(self.weights, 1)
         )
         return (
-            f"virtual_server {VIP[family]} {port} {{\n delay_loop 0.5\n retry 1\n delay_before_retry 0.1\n warmup 0\n lvs_sched rr\n"
+            f"virtual_server {VIP[family]} {port} {{\n delay_loop 0.5\n retry 1\n"
+            " delay_before_retry 0.1\n warmup 0\n lvs_sched rr\n"
             f" lvs_method FNAT\n laddr_group_name pool{family}\n protocol {protocol}\n{reals}}}\n"
         )
 

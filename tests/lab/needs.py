@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 HOW = (
@@ -19,3 +20,11 @@ def lacking(*programs: str) -> str:
     if not Path("/proc/net/ip_vs").exists():
         missing.append("a kernel with IPVS")
     return f"lacking: {', '.join(missing)} ({HOW})" if missing else ""
+
+
+def without_nat_by_nftables() -> str:
+    """Why FULLNAT cannot be tried on this kernel; empty when it can. Debian's user-mode kernel
+    has no `inet` family; tests/kernel/build-kernel makes one that has."""
+    table = "add table inet t; add chain inet t c { type nat hook postrouting priority 100; }"
+    tried = subprocess.run(["nft", "-c", table], capture_output=True, timeout=30, check=False)
+    return "" if tried.returncode == 0 else "no nf_tables nat here: tests/kernel/build-kernel"
