@@ -36,11 +36,12 @@ from keepalive_py.daemon.paths import Paths
 from keepalive_py.daemon.reload_time import ReloadTimeFile
 from keepalive_py.daemon.supervisor import Supervisor
 from keepalive_py.daemon.systemd import ServiceNotifier
-from keepalive_py.dataplane import choose
+from keepalive_py.dataplane import agent_of, choose
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.notify.notifier import Notifier
 from keepalive_py.notify.security import account
 from keepalive_py.probing import Engine
+from keepalive_py.sources.watch import FileWatch
 
 EXIT_OK, EXIT_FATAL, EXIT_PERMISSION = 0, 1, 4
 NOT_ALLOWED = {errno.EPERM, errno.EACCES}
@@ -71,6 +72,7 @@ class Life:
         self.credentials = Credentialed(ready.policy)
         self.reload_time = ReloadTimeFile(self.reload_wanted.set)
         self.supervisor: Supervisor | None = None
+        self.watch: FileWatch | None = None
         self.tasks: list[asyncio.Task[None]] = []
         self.dumps: set[asyncio.Future[None]] = set()
         self.born = time.time()
@@ -89,6 +91,9 @@ class Life:
             self.systemd.failed(number)
             return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
+        if self.options.watch:
+            self.watch = FileWatch(self.reload_wanted.set, voice.warn)
+            self.watch.follow(self.ready.watched)
         self.tasks = [
             self.task(self.reloading(), "reload"),
             self.task(self.reload_time.run(), "reload time"),
@@ -103,7 +108,12 @@ class Life:
         """The rooms, put together. Raises KeepaliveError, OSError when there is no dataplane."""
         config, defs = self.config, self.config.global_defs
         voice.log.debug("Initializing ipvs")
-        dataplane = await choose(self.options.dataplane, namespace=defs.net_namespace_ipvs, warn=voice.warn)
+        dataplane = await choose(
+            self.options.dataplane,
+            namespace=defs.net_namespace_ipvs,
+            warn=voice.warn,
+            agent=agent_of(config),
+        )
         engine = Engine(registry=REGISTRY, trouble=voice.trouble, resolve=self.credentials)
         engine.attach(asyncio.get_running_loop())
         launcher = NotifyLauncher(engine, self.credentials)
@@ -178,9 +188,14 @@ class Life:
 
     async def reload(self) -> None:
         """Read everything anew; a configuration with something new wrong with it changes nothing."""
+        if self.watch is not None:
+            self.watch.mark()
         ready = await self.read_again()
         supervisor = self.supervisor
         assert supervisor is not None
+        if self.watch is not None:
+            # Those of the running one too: a broken file may name less than it will.
+            self.watch.follow((*ready.watched, *self.ready.watched))
         why = self.refusal(ready)
         if why or ready.config is None:
             voice.complain(ready.errors)
@@ -247,6 +262,8 @@ class Life:
     async def stop(self, supervisor: Supervisor) -> None:
         self.systemd.stopping()
         voice.say("Stopping")
+        if self.watch is not None:
+            self.watch.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

@@ -38,6 +38,7 @@ class Ready:
     policy: ScriptPolicy = ScriptPolicy(None)
     remarks: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    watched: tuple[str, ...] = ()  # files and patterns whose change means another configuration
 
     @property
     def settings(self) -> GlobalDefs:
@@ -59,6 +60,9 @@ def load(options: Options) -> Ready:
     if loaded.config is not None and not options.serve_checkers:
         nothing = dataclasses.replace(loaded.config, virtual_servers=())
         loaded = dataclasses.replace(loaded, config=nothing)
+    if loaded.config is not None and not options.speak_bfd:
+        silent = dataclasses.replace(loaded.config, bfd_instances={})
+        loaded = dataclasses.replace(loaded, config=silent)
     return judged(loaded)
 
 
@@ -77,13 +81,13 @@ def read(options: Options) -> Loaded:
 def judged(loaded: Loaded) -> Ready:
     config = loaded.config
     if config is None:
-        return Ready(None, loaded.diagnostics, files=loaded.files)
+        return Ready(None, loaded.diagnostics, files=loaded.files, watched=loaded.watched)
     vetting = Vetting(ScriptPolicy.of(config.global_defs))
     diagnostics = loaded.diagnostics
     vetted = with_sender(vetting.run(config))
     if not any(vetting.judge(script).script for script in scripts_of(config)):
         diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
-    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files)
+    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files, loaded.watched)
 
 
 def with_sender(config: Config) -> Config:

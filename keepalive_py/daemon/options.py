@@ -16,12 +16,14 @@ class Options:
     extra_file: str | None = None  # ours: a side file with our own keywords
     config_id: str | None = None  # None: the node name
     all_config: bool = False  # a missing include is an error
+    watch: bool = False  # ours: reload by itself when the files change
     strict: bool = False  # ours: any error in the configuration refuses it
     # what to do
     config_test: bool = False
     config_test_log: str | None = None  # None: stderr
     dry_run: bool = False  # ours: print the plan, change nothing
     serve_checkers: bool = True  # -P: only VRRP
+    speak_bfd: bool = True  # -B: no BFD
     # the process
     foreground: bool = False
     pid_file: str | None = None
@@ -33,7 +35,7 @@ class Options:
     core_pattern: str | None = None
     state_dir: str | None = None  # ours: where dumps go; None: $TMPDIR or /tmp
     # the kernel's table
-    dataplane: str = "auto"  # ours: auto, ipvs, memory
+    dataplane: str = "auto"  # ours: auto, ipvs, memory, dpvs
     keep_table: bool = False  # -I
     reconcile_interval: float = 60.0  # ours: seconds between re-reads of the table; 0: never
     # logging

@@ -182,6 +182,27 @@ def test_a_reload_of_a_bad_file_changes_nothing(
     assert daemon.stop() == 0
 
 
+def test_a_watched_file_is_reloaded_by_itself(daemon: Daemon, server: socket.socket) -> None:
+    """Good, broken, renamed into place, included: without a signal."""
+    port = server.getsockname()[1]
+    included = daemon.directory / "more.inc"
+    included.write_text("quorum 1\n")
+    daemon.config.write_text(configuration(port, more="include *.inc"))
+    daemon.start("--watch")
+    daemon.config.write_text(configuration(port, 1, more="include *.inc"))
+    daemon.says("Reload complete")
+    daemon.config.write_text("virtual_server {\n")
+    until(lambda: any("Reload refused" in line for line in daemon.lines()), str(daemon.lines()))
+    fresh = daemon.directory / "fresh"
+    fresh.write_text(configuration(port, more="include *.inc"))
+    fresh.rename(daemon.config)
+    daemon.says("Reload complete", 2)
+    daemon.says("service [127.0.0.1]:tcp:1 no longer exist")
+    (daemon.directory / "another.inc").write_text("hysteresis 0\n")
+    daemon.says("Reload complete", 3)
+    assert daemon.stop() == 0
+
+
 def test_in_the_background(daemon: Daemon) -> None:
     """The parent ends with 0 and the pid file names the daemon already."""
     command = daemon.command(f"-g{daemon.log}", "-u", "022")
