@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 
 from keepalive_py.checkers.file import FileCheck, file_verdict
-from keepalive_py.config.track_file import TrackFile
+from keepalive_py.config.model import CheckConfig, RealServer, TrackFile
 from keepalive_py.daemon import voice
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.verdict import Verdict
@@ -25,18 +25,29 @@ class FileChecks:
         self.watch = Watch(self.changed, trouble)
         self.watch.attach(loop)
 
-    def follow(self, checkers: Iterable[CheckerState], files: Mapping[str, TrackFile]) -> None:
-        """These checks, and no others; only files that a check follows are watched. A number
-        that is known already is reported at once, since its weight may have changed."""
+    def prepare(self, files: Mapping[str, TrackFile]) -> None:
+        """Before there are checks: these files are made if they are to be, read and watched, even
+        those that no check follows."""
+        self.watch.apply(files)
+
+    def known(self, rs: RealServer, check: CheckConfig) -> Verdict | None:
+        """What the file says of a check that is only being made."""
+        if not isinstance(check, FileCheck):
+            return None
+        value = self.watch.value(check.track_file)
+        return None if value is None else file_verdict(check, value, rs.weight)
+
+    def follow(self, checkers: Iterable[CheckerState]) -> None:
+        """These checks, and no others. What is known is reported at once, since the weight of a
+        check may have changed."""
         followers: dict[str, list[CheckerState]] = defaultdict(list)
         for checker in checkers:
             if isinstance(checker.config, FileCheck):
                 followers[checker.config.track_file].append(checker)
         self.followers = dict(followers)
-        known = {name: self.watch.value(name) for name in self.followers}
-        self.watch.apply({name: files[name] for name in self.followers if name in files})
-        for name, value in known.items():
-            if value is not None and value == self.watch.value(name):
+        for name in self.followers:
+            value = self.watch.value(name)
+            if value is not None:
                 self.changed(name, value)
 
     def changed(self, name: str, value: int) -> None:

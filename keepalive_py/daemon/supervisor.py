@@ -128,7 +128,8 @@ class Supervisor:
         await self.kernel.apply(None, defs)
         self.notifier.configure(defs, router_id=self.router_id)
         self.watch_addresses(self.config)
-        self.services, events = lifecycle.start(self.config, self.now, self.present)
+        self.files.prepare(self.config.track_files)
+        self.services, events = lifecycle.start(self.config, self.now, self.present, self.files.known)
         self.take_over(self.config, self.services)
         self.happened(events)
         self.follow_events(self.probes.follow(self.services))
@@ -148,7 +149,7 @@ class Supervisor:
         client_context.cache_clear()  # a certificate may have been renewed under its old name
 
     def follow_events(self, driven: Sequence[CheckerState]) -> None:
-        self.files.follow(driven, self.config.track_files)
+        self.files.follow(driven)
         self.sessions.follow(driven, self.config.bfd_instances)
 
     async def tell_armed(self, reason: Reason) -> None:
@@ -190,6 +191,7 @@ class Supervisor:
     def wanted(self, places: Iterable[int] | None) -> Iterator[Table]:
         """What the table should hold, in parts, each as health sees it when it is taken."""
         config, services, together = self.config, self.services, self.sharing
+        holds = self.dataplane.service_options
         if places is None:
             places = range(len(services))
         done: set[int] = set()
@@ -200,10 +202,10 @@ class Supervisor:
             done.update(together[place])
             part += together[place]
             if len(part) >= SLICE:
-                yield desired(config, services, only=part)
+                yield desired(config, services, only=part, holds=holds)
                 part = []
         if part:
-            yield desired(config, services, only=part)
+            yield desired(config, services, only=part, holds=holds)
 
     def watch_addresses(self, config: Config) -> None:
         """Only ha_suspend needs to know this host's addresses. When they cannot be known its
@@ -252,6 +254,7 @@ class Supervisor:
         self.notifier.configure(config.global_defs, router_id=self.router_id)
         self.watch_addresses(config)
         await self.announcing.before(config)
+        self.files.prepare(config.track_files)
         async with self.writer.paused():
             services, driven = await self.passed_over(config)
             self.take_over(config, services)
@@ -274,7 +277,7 @@ class Supervisor:
             part = dataclasses.replace(
                 config, virtual_servers=tuple(config.virtual_servers[at] for at in new)
             )
-            services, events = reload_health(old, part, self.now, self.present)
+            services, events = reload_health(old, part, self.now, self.present, self.files.known)
             self.happened(events)
             driven += self.probes.follow(services)
             after.update(zip(new, services, strict=True))
