@@ -6,16 +6,14 @@ import struct
 from typing import Final
 
 MASK: Final = (1 << 64) - 1
+CONSTANTS: Final = (0x736F6D6570736575, 0x646F72616E646F6D, 0x6C7967656E657261, 0x7465646279746573)
 
 
 def siphash(data: bytes, key: bytes) -> int:
+    k0: int
+    k1: int
     k0, k1 = struct.unpack("<QQ", key)
-    v: list[int] = [
-        k0 ^ 0x736F6D6570736575,
-        k1 ^ 0x646F72616E646F6D,
-        k0 ^ 0x6C7967656E657261,
-        k1 ^ 0x7465646279746573,
-    ]
+    v = [k ^ constant for k, constant in zip((k0, k1, k0, k1), CONSTANTS, strict=True)]
     whole = len(data) // 8 * 8
     last = int.from_bytes(data[whole:], "little") | (len(data) & 0xFF) << 56
     for (word,) in (*struct.iter_unpack("<Q", data[:whole]), (last,)):
@@ -24,7 +22,8 @@ def siphash(data: bytes, key: bytes) -> int:
         v[0] ^= word
     v[2] ^= 0xFF
     _rounds(v, 4)
-    return v[0] ^ v[1] ^ v[2] ^ v[3]
+    a, b, c, d = v
+    return a ^ b ^ c ^ d
 
 
 def _rounds(v: list[int], count: int) -> None:

@@ -1,0 +1,186 @@
+"""What routing daemons say, as recorded from BIRD 2.0.12, FRR 8.4.4 and GoBGP 3.10."""
+
+from __future__ import annotations
+
+import asyncio
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+
+from keepalive_py.announcer import bird, exabgp, frr, gobgp
+from keepalive_py.announcer.confirm import Confirmation, Wrong, disagreements
+from keepalive_py.announcer.routing import NoAnswer, Session, host_route
+
+GREETING = b"0001 BIRD 2.0.12 ready.\n"
+ANSWERS = {
+    "restrict": b"0016 Access restricted\n",
+    "show protocols all": b"""2002-Name       Proto      Table      State  Since         Info
+1002-device1    Device     ---        up     09:26:15.482
+1006-
+1002-vips       Direct     ---        up     09:26:15.482
+1006-  Channel ipv4
+     State:          UP
+     Routes:         2 imported, 0 exported, 2 preferred
+
+1002-up1        BGP        ---        up     09:26:15.482  Established
+1006-  BGP state:          Established
+     Neighbor address: 10.0.0.2
+     Neighbor AS:      65000
+   Channel ipv4
+     State:          UP
+     Import state:   UP
+
+1002-up2        BGP        ---        start  09:26:15.482  Active        Socket: Connection refused
+1006-  BGP state:          Active
+     Neighbor address: fe80::1%eth0
+     Neighbor AS:      65000
+   Channel ipv6
+     State:          DOWN
+
+0000
+""".replace(b"0000\n", b"0000 \n"),
+    "show bfd sessions": b"""1020-bfd1:
+ IP address                Interface  State      Since         Interval  Timeout
+ 10.0.0.2                  eth0       Up         09:26:16.000    0.300    0.900
+0000 \n""",
+    "show route export up1": b"""1007-Table master4:
+ 192.0.2.10/32        unicast [vips 09:26:15.495] * (240)
+ \tdev kavip
+ 10.0.0.0/24          unicast [vips 09:26:15.495] * (240)
+ \tdev kavip
+0000 \n""",
+}
+
+
+async def bird_at(path: Path, answers: dict[str, bytes]) -> asyncio.Server:
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(GREETING)
+        while line := await reader.readline():
+            asked.append(line.decode().strip())
+            writer.write(answers.get(asked[-1], b"9001 No such thing\n"))
+        writer.close()
+
+    return await asyncio.start_unix_server(serve, path)
+
+
+async def test_bird_tells_its_sessions_and_what_it_exports(tmp_path: Path) -> None:
+    server = await bird_at(tmp_path / "ctl", ANSWERS)
+    asked = bird.Bird(str(tmp_path / "ctl"))
+    sessions = await asked.sessions()
+    assert sessions == [
+        Session("up1", ip_address("10.0.0.2"), True, "Established", frozenset((4,)), "Up"),
+        Session("up2", ip_address("fe80::1"), False, "Active", frozenset((6,)), ""),
+    ]
+    exports = await asked.exported(sessions)
+    assert exports == {"up1": frozenset((ip_address("192.0.2.10"),))}
+    server.close()
+
+
+async def test_a_bird_that_would_let_us_change_it_is_not_used(tmp_path: Path) -> None:
+    server = await bird_at(tmp_path / "ctl", {**ANSWERS, "restrict": b"9001 syntax error\n"})
+    with pytest.raises(NoAnswer, match="restrict"):
+        await bird.Bird(str(tmp_path / "ctl")).sessions()
+    server.close()
+
+
+async def test_a_bird_that_is_not_there_or_hangs_up_is_no_answer(tmp_path: Path) -> None:
+    with pytest.raises(NoAnswer, match="No such file"):
+        await bird.Bird(str(tmp_path / "ctl")).sessions()
+    server = await asyncio.start_unix_server(lambda _, writer: writer.close(), tmp_path / "ctl")
+    with pytest.raises(NoAnswer):
+        await bird.Bird(str(tmp_path / "ctl")).sessions()
+    server.close()
+
+
+def test_frr_tells_its_sessions() -> None:
+    summary = {
+        "ipv4Unicast": {
+            "peers": {"10.0.0.1": {"state": "Established"}, "10.0.0.5": {"state": "Active"}},
+        },
+        "ipv6Unicast": {"peers": {"10.0.0.1": {"state": "Established"}}},
+    }
+    assert frr.read_sessions(summary, frr.read_bfd([{"peer": "10.0.0.1", "status": "up"}])) == [
+        Session("10.0.0.1", ip_address("10.0.0.1"), True, "Established", frozenset((4, 6)), "up"),
+        Session("10.0.0.5", ip_address("10.0.0.5"), False, "Active", frozenset((4,)), ""),
+    ]
+    routes = {"advertisedRoutes": {"192.0.2.10/32": {}, "10.0.0.0/8": {}}}
+    assert frr.read_routes(routes) == {ip_address("192.0.2.10")}
+
+
+def test_gobgp_tells_its_sessions() -> None:
+    peer = {
+        "state": {"neighbor_address": "10.0.0.1", "session_state": 6},
+        "afi_safis": [{"config": {"family": {"afi": 1, "safi": 1}}}],
+    }
+    assert gobgp.read_sessions([peer]) == [
+        Session("10.0.0.1", ip_address("10.0.0.1"), True, "established", frozenset((4,)))
+    ]
+    assert gobgp.read_routes({"192.0.2.10/32": [], "10.0.0.0/8": []}) == {ip_address("192.0.2.10")}
+
+
+@pytest.mark.parametrize("nonsense", [None, 7, [], {}, "x", [None], {"ipv4Unicast": 3}, {"ipv4Unicast": {}}])
+def test_nonsense_is_no_session(nonsense: object) -> None:
+    assert frr.read_sessions(nonsense, {}) == []
+    assert frr.read_bfd(nonsense) == {}
+    assert frr.read_routes(nonsense) == set()
+    assert gobgp.read_sessions(nonsense) == []
+
+
+def test_exabgp_tells_its_sessions() -> None:
+    text = """Peer            AS        up/down state       |     #sent     #recvd
+127.0.0.1       65500      down    connect              0          0
+10.0.0.2        65000   0:00:09 established             3          2
+"""
+    assert [(each.name, each.established) for each in exabgp.read_sessions(text)] == [
+        ("127.0.0.1", False),
+        ("10.0.0.2", True),
+    ]
+    routes = "neighbor 10.0.0.2 local-ip 10.0.0.1 family-allowed in-open ipv4 unicast 192.0.2.10/32 next-hop self\n"
+    assert exabgp.read_routes(routes) == {"10.0.0.2": {ip_address("192.0.2.10")}}
+
+
+def test_only_host_routes_are_addresses() -> None:
+    assert host_route("192.0.2.1/32") == ip_address("192.0.2.1")
+    assert host_route("2001:db8::1/128") == ip_address("2001:db8::1")
+    assert host_route("192.0.2.0/24") is None
+    assert host_route("nonsense/3") is None
+
+
+A, B, SIX = ip_address("192.0.2.1"), ip_address("192.0.2.2"), ip_address("2001:db8::1")
+PEER = Session("peer", None, True, "", frozenset((4,)))
+
+
+@pytest.mark.parametrize(
+    ("announced", "sent", "wrong"),
+    [
+        ({A: True}, {A}, set()),
+        ({A: True}, set(), {Wrong.NOT_EXPORTED}),
+        ({A: False}, {A}, {Wrong.STILL_EXPORTED}),
+        ({A: False}, {B}, set()),
+        ({SIX: True}, set(), set()),
+    ],
+)
+def test_what_disagrees(announced: dict, sent: set, wrong: set) -> None:
+    found = disagreements(announced, [PEER], {"peer": frozenset(sent)})
+    assert {each.wrong for each in found} == wrong
+
+
+def test_a_session_that_is_down_disagrees_with_nobody() -> None:
+    down = Session("peer", None, False)
+    assert disagreements({A: True}, [down], {"peer": frozenset()}) == frozenset()
+    assert disagreements({A: True}, [PEER], {}) == frozenset()
+
+
+def test_a_disagreement_is_told_once_when_it_lasts_and_once_when_it_is_over() -> None:
+    wrong = disagreements({A: True}, [PEER], {"peer": frozenset()})
+    confirmation = Confirmation(5.0)
+    assert confirmation.compare(wrong, 0.0) == ([], [])
+    assert confirmation.pending
+    assert confirmation.compare(wrong, 5.0) == (list(wrong), [])
+    assert not confirmation.pending
+    assert confirmation.compare(wrong, 6.0) == ([], [])
+    assert confirmation.compare(frozenset(), 7.0) == ([], list(wrong))
+    assert confirmation.compare(wrong, 8.0) == ([], [])  # a new one has its own time
