@@ -138,7 +138,7 @@ def test_exabgp_tells_its_sessions() -> None:
         ("127.0.0.1", False),
         ("10.0.0.2", True),
     ]
-    routes = "neighbor 10.0.0.2 local-ip 10.0.0.1 family-allowed in-open ipv4 unicast 192.0.2.10/32 next-hop self\n"
+    routes = "neighbor 10.0.0.2 local-ip 10.0.0.1 in-open ipv4 unicast 192.0.2.10/32 next-hop self\n"
     assert exabgp.read_routes(routes) == {"10.0.0.2": {ip_address("192.0.2.10")}}
 
 

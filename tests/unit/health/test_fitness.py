@@ -86,9 +86,7 @@ def test_learning_what_was_unknown_never_contradicts_a_decision(
 
 
 @given(SERVICES, st.integers(1, 6))
-def test_a_service_more_never_hurts_a_rule_that_counts(
-    services: list[ServiceEvidence], at_least: int
-) -> None:
+def test_one_more_service_never_hurts_a_count(services: list[ServiceEvidence], at_least: int) -> None:
     order = [NO, UNKNOWN, YES]
     before = fitness(Evidence(services, at_least)).standing
     after = fitness(Evidence([*services, UP], at_least)).standing

@@ -1,0 +1,188 @@
+"""Addresses on interfaces, on a kernel that is a set."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Sequence
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from keepalive_py.announcer.drains import ALL, Drain, Drains
+from keepalive_py.announcer.loopback import Loopback, Position
+from keepalive_py.announcer.ownership import Ownership
+from keepalive_py.net import Address
+from keepalive_py.wire import rtnetlink as wire
+
+NAMES = {Position.ANNOUNCE: "kavip", Position.DRAIN: "kadrain", Position.HOLD: "kahold"}
+INDEX = {"lo": 1, "kavip": 2, "kadrain": 3, "kahold": 4, "old": 5}
+A, B = ip_address("192.0.2.1"), ip_address("2001:db8::1")
+
+
+class Kernel:
+    """Does what Rtnetlink does, to a dict; dies after `patience` requests."""
+
+    def __init__(self, *, marks: bool = True) -> None:
+        self.marks = marks
+        self.held: dict[tuple[Address, int], int] = {}
+        self.requests = 0
+        self.patience = 10**9
+
+    def links(self) -> dict[str, wire.Link]:
+        return {name: wire.Link(index, name, True, True, "dummy") for name, index in INDEX.items()}
+
+    def addresses(self) -> list[wire.InterfaceAddress]:
+        return [
+            wire.InterfaceAddress(address, address.max_prefixlen, index, proto if self.marks else 0)
+            for (address, index), proto in self.held.items()
+        ]
+
+    def batch(self, requests: Sequence[tuple[object, tuple[Address, int]]]) -> dict[int, int]:
+        failed = {}
+        for place, (encode, key) in enumerate(requests):
+            self.requests += 1
+            if self.requests > self.patience:
+                raise KeyboardInterrupt  # the process dies here
+            if encode is wire.add_address:
+                if key in self.held:
+                    failed[place] = errno.EEXIST
+                self.held.setdefault(key, wire.OUR_PROTO)
+            elif self.held.pop(key, None) is None:
+                failed[place] = errno.EADDRNOTAVAIL
+        return failed
+
+    def theirs(self, address: Address, name: str) -> None:
+        self.held[address, INDEX[name]] = 0
+
+    def where(self, address: Address) -> set[str]:
+        return {name for name, index in INDEX.items() if (address, index) in self.held}
+
+
+@pytest.fixture(params=[True, False], ids=["marks", "no marks"])
+def kernel(request: pytest.FixtureRequest) -> Kernel:
+    return Kernel(marks=request.param)
+
+
+def loopback(kernel: Kernel, directory: Path, names: dict[Position, str] = NAMES) -> Loopback:
+    ownership = Ownership(str(directory))
+    ownership.load()
+    return Loopback(kernel, ownership, names)  # type: ignore[arg-type]
+
+
+def test_an_address_is_on_one_interface(kernel: Kernel, tmp_path: Path) -> None:
+    ours = loopback(kernel, tmp_path)
+    for position in (Position.HOLD, Position.ANNOUNCE, Position.DRAIN, Position.HOLD):
+        outcome = ours.place({A: position, B: position})
+        assert kernel.where(A) == kernel.where(B) == {NAMES[position]}
+        assert (outcome.moved, outcome.repaired, outcome.refused) == ([A, B], [], [])
+
+
+def test_nothing_is_done_twice(kernel: Kernel, tmp_path: Path) -> None:
+    ours = loopback(kernel, tmp_path)
+    ours.place({A: Position.ANNOUNCE})
+    before = kernel.requests
+    ours.place({A: Position.ANNOUNCE})
+    assert kernel.requests == before
+
+
+def test_what_somebody_else_took_away_comes_back_and_is_told(kernel: Kernel, tmp_path: Path) -> None:
+    ours = loopback(kernel, tmp_path)
+    ours.place({A: Position.ANNOUNCE})
+    kernel.held.clear()
+    outcome = ours.place({A: Position.ANNOUNCE})
+    assert outcome.repaired == [A]
+    assert kernel.where(A) == {"kavip"}
+
+
+def test_an_address_that_is_not_wanted_any_more_goes(kernel: Kernel, tmp_path: Path) -> None:
+    loopback(kernel, tmp_path).place({A: Position.ANNOUNCE, B: Position.HOLD})
+    loopback(kernel, tmp_path).place({})  # another life of the daemon
+    assert kernel.held == {}
+
+
+def test_a_foreign_address_is_never_touched(kernel: Kernel, tmp_path: Path) -> None:
+    for name in ("lo", "kavip", "kahold"):
+        kernel.theirs(A, name)
+    ours = loopback(kernel, tmp_path)
+    outcome = ours.place({A: Position.ANNOUNCE})
+    assert outcome.foreign == [(A, "kavip")]
+    ours.place({A: Position.HOLD})
+    ours.place({A: Position.DRAIN})
+    ours.place({})
+    assert kernel.where(A) == {"lo", "kavip", "kahold"}
+
+
+def test_with_other_interfaces_nothing_is_left_on_the_old_one(kernel: Kernel, tmp_path: Path) -> None:
+    loopback(kernel, tmp_path, {**NAMES, Position.ANNOUNCE: "old"}).place({A: Position.ANNOUNCE})
+    loopback(kernel, tmp_path).place({A: Position.ANNOUNCE})
+    assert kernel.where(A) == {"kavip"}
+
+
+def test_without_a_place_to_hold_it_a_held_address_is_nowhere(kernel: Kernel, tmp_path: Path) -> None:
+    names = {Position.ANNOUNCE: "kavip", Position.DRAIN: "kadrain"}
+    ours = loopback(kernel, tmp_path, names)
+    ours.place({A: Position.ANNOUNCE})
+    ours.place({A: Position.HOLD})
+    assert kernel.where(A) == set()
+
+
+def test_another_life_finds_what_is_announced(kernel: Kernel, tmp_path: Path) -> None:
+    loopback(kernel, tmp_path).place({A: Position.ANNOUNCE, B: Position.DRAIN})
+    assert loopback(kernel, tmp_path).found() == {A: Position.ANNOUNCE, B: Position.DRAIN}
+
+
+def test_addresses_of_another_boot_are_not_ours(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loopback(kernel, tmp_path).place({A: Position.ANNOUNCE})
+    kernel.held = {(A, INDEX["kavip"]): 0}
+    monkeypatch.setattr("keepalive_py.announcer.ownership.boot_id", lambda: "another")
+    loopback(kernel, tmp_path).place({})
+    assert kernel.where(A) == {"kavip"}
+
+
+WANTED = st.dictionaries(st.sampled_from([A, B]), st.sampled_from(list(NAMES)))
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.booleans(), st.lists(WANTED, min_size=1, max_size=5), st.integers(0, 8))
+def test_a_crash_at_any_point_leaks_nothing(
+    tmp_path_factory: pytest.TempPathFactory, marks: bool, script: list[dict], patience: int
+) -> None:
+    directory = tmp_path_factory.mktemp("state")
+    kernel = Kernel(marks=marks)
+    kernel.patience = patience
+    ours = loopback(kernel, directory)
+    try:
+        for wanted in script:
+            ours.place(wanted)
+    except KeyboardInterrupt:
+        kernel.patience = 10**9
+    kernel.patience = 10**9
+    loopback(kernel, directory).place({})
+    assert kernel.held == {}
+
+
+def test_drains_are_read_when_they_change(tmp_path: Path) -> None:
+    drains, tool = Drains(str(tmp_path)), Drains(str(tmp_path))
+    drains.read()
+    assert drains.of(A, 0.0) is None
+    tool.write({str(A): Drain("me", "why", 0.0, 100.0)})
+    drains.read()
+    assert drains.of(A, 99.0) == Drain("me", "why", 0.0, 100.0)
+    assert drains.of(A, 100.0) is None
+    assert drains.of(B, 0.0) is None
+    tool.write({ALL: Drain()})
+    drains.read()
+    assert drains.of(B, 1e12) is not None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"all": 3}', '{"all": {"until": "x"}}', "\0"])
+def test_a_drain_file_that_makes_no_sense_drains_nothing(tmp_path: Path, text: str) -> None:
+    (tmp_path / "drains.json").write_text(text)
+    drains = Drains(str(tmp_path))
+    drains.read()
+    assert drains.current == {}
