@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -87,8 +89,11 @@ bfd
 class Frr:
     """zebra (for its interfaces) and bfdd in a namespace."""
 
-    def __init__(self, home: Namespace, directory: Path) -> None:
-        self.home, self.directory = home, directory
+    def __init__(self, home: Namespace) -> None:
+        # FRR drops root, and the tests' own directories are root's alone.
+        self.home, self.directory = home, Path(tempfile.mkdtemp(prefix="frr-", dir="/run"))
+        directory = self.directory
+        shutil.chown(directory, "frr", "frr")
         (directory / "bfdd.conf").write_text(FRR_CONFIG)
         (directory / "zebra.conf").write_text("")
         self.processes = [self._started("zebra"), self._started("bfdd", "--bfdctl", str(directory / "ctl"))]
@@ -96,7 +101,7 @@ class Frr:
     def _started(self, name: str, *more: str) -> subprocess.Popen[bytes]:
         here = self.directory
         places = ["-z", f"{here}/zserv", "-i", f"{here}/{name}.pid", "--vty_socket", str(here)]
-        argv = [str(FRR / name), "-u", "root", "-g", "root", *places, "-P", "0", "-f", f"{here}/{name}.conf"]
+        argv = [str(FRR / name), "-u", "frr", "-g", "frr", *places, "-P", "0", "-f", f"{here}/{name}.conf"]
         quiet = subprocess.DEVNULL
         process: subprocess.Popen[bytes] = self.home.call(
             subprocess.Popen, [*argv, *more], stdout=quiet, stderr=quiet
@@ -140,7 +145,7 @@ class Wire:
         return [verdict for _, verdict in self.reports]
 
     def start_frr(self) -> Frr:
-        frr = self.other = Frr(self.theirs, self.directory)
+        frr = self.other = Frr(self.theirs)
         return frr
 
     def start_bird(self, neighbor: str = '10.0.0.1 dev "veth-b"') -> Bird:
