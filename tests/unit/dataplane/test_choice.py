@@ -71,7 +71,7 @@ async def test_an_unknown_name_lists_the_known_ones() -> None:
 
 def test_every_factory_makes_what_its_name_says() -> None:
     for name, factory in dataplane.FACTORIES.items():
-        assert factory(None).name == name
+        assert factory(None, None).name == name
 
 
 # ---------------------------------------------------------------- a kernel without IPVS
