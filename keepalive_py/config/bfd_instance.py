@@ -59,8 +59,8 @@ class BfdInstance:
     """Times in seconds (the file has milliseconds)."""
 
     LOOSE: ClassVar[tuple[Keyword, ...]] = (
-        loose("weight", WeightLine(253), into="vrrp_weight", doc="Of VRRP; not used here."),
-        loose("vrrp", Flag(), doc="VRRP follows this session; not used here."),
+        loose("weight", WeightLine(253), into="vrrp_weight", doc="Of VRRP.", idle="it is for VRRP"),
+        loose("vrrp", Flag(), doc="VRRP follows this session.", idle="it is for VRRP"),
         loose("checker", Flag(), doc="BFD_CHECK follows this session; it may in any case."),
     )
 

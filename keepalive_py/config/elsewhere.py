@@ -16,6 +16,10 @@ from keepalive_py.config.schema import Empty, Keyword, Kind, MissingValue
 __all__ = ["ELSEWHERE"]
 
 
+DOC: Final = "Of another part of keepalived."
+WHY: Final = "it is for VRRP or another part of keepalived, which `keepalived -P` can run beside us"
+
+
 @dataclass(frozen=True, slots=True)
 class NotHere(Kind):
     """Any words; `required`: at least one."""
@@ -64,7 +68,7 @@ def _keywords() -> Iterator[Keyword]:
     ):
         for word in words.split():
             kind = NotHere(required=empty is not Empty.QUIET)
-            yield Keyword(word, kind, doc="Of another part of keepalived.", empty=empty, into="elsewhere")
+            yield Keyword(word, kind, doc=DOC, empty=empty, into="elsewhere", idle=WHY)
 
 
 ELSEWHERE: Final = tuple(_keywords())

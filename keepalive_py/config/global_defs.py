@@ -52,6 +52,18 @@ PROCESS_NAME_LIMIT: Final = 15  # TASK_COMM_LEN of the kernel, less the NUL
 TABLE_NAME_LIMIT: Final = 255
 NEWER: Final = "after 2.2.7"
 
+# Why some keywords have no effect here.
+NO_CHILDREN: Final = "there are no child processes to wait for; scripts and mails get a second at stop"
+NO_LIMIT: Final = "the kernel would end the balancer for being busy"
+NO_RISE: Final = "a priority is set with checker_rt_priority, and never raised by itself"
+ONE_FORM: Final = "it is for the JSON of VRRP; ours has one form"
+NO_SEED: Final = "keepalived does not use it either"
+ONE_PROCESS: Final = "there is one process, so nothing is copied for others"
+LARGE_BUFFER: Final = "the buffer is large already, and answers that are lost are asked for again"
+SYSTEM_BUFFER: Final = "the listener for addresses keeps the buffer that the system gives"
+ONE_EACH: Final = "every address of a group is a service of its own, which serves the same traffic"
+NO_SNMP: Final = "there is no SNMP agent: docs/migration.md says what replaces it"
+
 
 @dataclass(frozen=True, slots=True)
 class NotifyFifo:
@@ -153,7 +165,13 @@ TOP_LEVEL_GLOBALS: Final = (
     loose(
         "instance", Word(), again=Again.REFUSED, empty=Empty.ERROR, doc="Name of this daemon among several."
     ),
-    loose("child_wait_time", Integer(0, UINT32), unit="s", doc="Time for scripts to end at stop."),
+    loose(
+        "child_wait_time",
+        Integer(0, UINT32),
+        unit="s",
+        doc="Time for scripts to end at stop.",
+        idle=NO_CHILDREN,
+    ),
 )
 
 
@@ -186,8 +204,7 @@ class GlobalDefs:
             check=not_one,
             deprecated="checker_rlimit_rttime",
             quietly=True,
-            doc="Older name.",
-        ),
+            doc="Older name.", idle=NO_LIMIT),
         loose(
             "notification_email",
             Lines(Custom("addresses", _words, words_of), _recipients),
@@ -280,7 +297,7 @@ class GlobalDefs:
     )
     checker_rlimit_rttime: int | None = keyword(
         "checker_rlimit_rttime", Integer(1, UINT32), default=None, check=not_one, unit="us",
-        doc="Longest time on the processor without a pause, at realtime priority.",
+        doc="Longest time on the processor without a pause, at realtime priority.", idle=NO_LIMIT,
     )  # fmt: skip
     checker_cpu_affinity: tuple[int, ...] = keyword(
         "checker_cpu_affinity", Cpus(), default=(), empty=Empty.ERROR, doc="Processors to run on."
@@ -290,11 +307,11 @@ class GlobalDefs:
         OptionalNumber(-1, 99, 99),
         default=0,
         doc="Raise it up to this when late.",
+        idle=NO_RISE,
     )
     min_auto_priority_delay: int = keyword(
         "min_auto_priority_delay", Integer(1, 10_000_000), default=1_000_000, empty=Empty.ERROR, unit="us",
-        doc="How late that is.",
-    )  # fmt: skip
+        doc="How late that is.", idle=NO_RISE)  # fmt: skip
     umask: int | None = keyword("umask", UmaskKind(), default=None, doc="Rights that new files do not get.")
     startup_script: Script | None = keyword(
         "startup_script",
@@ -323,8 +340,7 @@ class GlobalDefs:
     )
     tmp_config_directory: str | None = keyword(
         "tmp_config_directory", Text(), default=None, again=Again.REFUSED, empty=Empty.ERROR,
-        doc="Directory for the copy that processes share.",
-    )  # fmt: skip
+        doc="Directory for the copy that processes share.", idle=ONE_PROCESS)  # fmt: skip
     data_use_instance: bool = keyword(
         "data_use_instance", Switch(), default=False, doc="Names of dump files get the instance."
     )
@@ -348,9 +364,11 @@ class GlobalDefs:
         "json_dump_file", Text(alone=True), default=None, empty=Empty.ERROR, since=NEWER, doc="State as JSON."
     )
     json_version: int = keyword(
-        "json_version", Integer(1, 2), default=1, since=NEWER, doc="Form of that JSON."
+        "json_version", Integer(1, 2), default=1, since=NEWER, doc="Form of that JSON.", idle=ONE_FORM
     )
-    random_seed: int | None = keyword("random_seed", Integer(0, UINT32), default=None, doc="Seed of chance.")
+    random_seed: int | None = keyword(
+        "random_seed", Integer(0, UINT32), default=None, doc="Seed of chance.", idle=NO_SEED
+    )
     # reload control
     reload_check_config: str | None = keyword(
         "reload_check_config",
@@ -405,15 +423,24 @@ class GlobalDefs:
         OptionalWord("keepalived_ipvs", TABLE_NAME_LIMIT),
         default=None,
         check=forget_options,
-        doc="Groups by firewall marks; name of the nftables table.",
-    )  # fmt: skip
+        doc="Groups by firewall marks; name of the nftables table.", idle=ONE_EACH)  # fmt: skip
     nftables_ipvs_priority: int = keyword(
-        "nftables_ipvs_priority", Integer(-(2**31), 2**31 - 1), default=-1, doc="Priority of its chain."
+        "nftables_ipvs_priority",
+        Integer(-(2**31), 2**31 - 1),
+        default=-1,
+        doc="Priority of its chain.",
+        idle=ONE_EACH,
     )
     nftables_ipvs_start_fwmark: int = keyword(
-        "nftables_ipvs_start_fwmark", Integer(1, UINT32), default=1000, doc="First mark to use."
+        "nftables_ipvs_start_fwmark",
+        Integer(1, UINT32),
+        default=1000,
+        doc="First mark to use.",
+        idle=ONE_EACH,
     )
-    nftables_counters: bool = keyword("nftables_counters", Flag(), default=False, doc="Count in its rules.")
+    nftables_counters: bool = keyword(
+        "nftables_counters", Flag(), default=False, doc="Count in its rules.", idle=ONE_EACH
+    )
     lvs_netlink_cmd_rcv_bufs: int | None = keyword(
         "lvs_netlink_cmd_rcv_bufs",
         Integer(0, UINT32),
@@ -421,16 +448,24 @@ class GlobalDefs:
         empty=Empty.ERROR,
         unit="bytes",
         doc="Buffer.",
+        idle=LARGE_BUFFER,
     )
     lvs_netlink_cmd_rcv_bufs_force: bool = keyword(
-        "lvs_netlink_cmd_rcv_bufs_force", Switch(), default=False, doc="Beyond the system's limit."
+        "lvs_netlink_cmd_rcv_bufs_force",
+        Switch(),
+        default=False,
+        doc="Beyond the system's limit.",
+        idle=LARGE_BUFFER,
     )
     lvs_netlink_monitor_rcv_bufs: int | None = keyword(
         "lvs_netlink_monitor_rcv_bufs", Integer(0, UINT32), default=None, empty=Empty.ERROR, unit="bytes",
-        doc="Buffer of the listener.",
-    )  # fmt: skip
+        doc="Buffer of the listener.", idle=SYSTEM_BUFFER)  # fmt: skip
     lvs_netlink_monitor_rcv_bufs_force: bool = keyword(
-        "lvs_netlink_monitor_rcv_bufs_force", Switch(), default=False, doc="Beyond the system's limit."
+        "lvs_netlink_monitor_rcv_bufs_force",
+        Switch(),
+        default=False,
+        doc="Beyond the system's limit.",
+        idle=SYSTEM_BUFFER,
     )
     snmp_socket: str | None = keyword(
         "snmp_socket",
@@ -439,17 +474,18 @@ class GlobalDefs:
         again=Again.REFUSED,
         empty=Empty.ERROR,
         doc="Socket of the SNMP master agent.",
+        idle=NO_SNMP,
     )
-    enable_traps: bool = keyword("enable_traps", Flag(), default=False, doc="Send SNMP traps.")
-    enable_snmp_checker: bool = keyword("enable_snmp_checker", Flag(), default=False, doc="Answer SNMP.")
+    enable_traps: bool = keyword("enable_traps", Flag(), default=False, doc="Send SNMP traps.", idle=NO_SNMP)
+    enable_snmp_checker: bool = keyword(
+        "enable_snmp_checker", Flag(), default=False, doc="Answer SNMP.", idle=NO_SNMP
+    )
     snmp_vs_stats_update_interval: float = keyword(
         "snmp_vs_stats_update_interval", Seconds(0.001, 30), default=5.0, since=NEWER, unit="s",
-        doc="Age of statistics of virtual servers.",
-    )  # fmt: skip
+        doc="Age of statistics of virtual servers.", idle=NO_SNMP)  # fmt: skip
     snmp_rs_stats_update_interval: float | None = keyword(
         "snmp_rs_stats_update_interval", Seconds(0.001, 30), default=None, since=NEWER, unit="s",
-        doc="Age of statistics of real servers; not set: the same.",
-    )  # fmt: skip
+        doc="Age of statistics of real servers; not set: the same.", idle=NO_SNMP)  # fmt: skip
 
     def loose_values(self) -> Iterator[tuple[str, Any]]:
         if self.script_user is not None:

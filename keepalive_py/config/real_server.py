@@ -122,7 +122,12 @@ class RealServer:
         doc="Host of its HTTP checks.",
     )
     snmp_name: str | None = keyword(
-        "snmp_name", Text(alone=True), default=None, empty=Empty.ERROR, doc="Its name in SNMP."
+        "snmp_name",
+        Text(alone=True),
+        default=None,
+        empty=Empty.ERROR,
+        doc="Its name in SNMP.",
+        idle="there is no SNMP agent: docs/migration.md says what replaces it",
     )
     checks: tuple[CheckConfig, ...] = ()
     where: Span | None = field(default=None, compare=False)

@@ -24,9 +24,13 @@ OPENING: Final = """\
 Made from the declarations in `keepalive_py/config` and `keepalive_py/checkers`. The words are those of
 keepalived.conf(5). "Ours" in the column Since marks what keepalived does not know, and which therefore
 best stands in `keepalive_py.conf` beside the main file. Of keywords that inherit, the default holds when
-neither the real server nor the virtual server says anything.
+neither the real server nor the virtual server says anything. The status is "does", or why a keyword is
+accepted and has no effect; such a keyword is noted when it is read.
 """
-HEADER: Final = ("| keyword | value | unit | default | since | meaning |", "|---|---|---|---|---|---|")
+HEADER: Final = (
+    "| keyword | value | unit | default | since | meaning | status |",
+    "|---|---|---|---|---|---|---|",
+)
 NONE: Final = "–"
 KINDS_OF_CHECKS: Final = (
     (CheckConfig, "Every check"),
@@ -112,7 +116,15 @@ def _table(keywords: Iterable[Keyword]) -> list[str]:
 
 def _row(keyword: Keyword) -> str:
     names = ", ".join(f"`{name}`" for name in (keyword.name, *keyword.aliases))
-    cells = [names, _value(keyword), keyword.unit, _default(keyword), keyword.since, _meaning(keyword)]
+    cells = [
+        names,
+        _value(keyword),
+        keyword.unit,
+        _default(keyword),
+        keyword.since,
+        _meaning(keyword),
+        _status(keyword),
+    ]
     return "| " + " | ".join(cell.replace("|", "\\|") or NONE for cell in cells) + " |"
 
 
@@ -137,6 +149,12 @@ def _default(keyword: Keyword) -> str:
         return default.name
     text = kind.write(default)
     return f"`{text}`" if text.strip("\"'") else NONE
+
+
+def _status(keyword: Keyword) -> str:
+    if isinstance(keyword.kind, Kept):
+        return "kept: `keepalived -P` can run it beside us"
+    return f"no effect: {keyword.idle}" if keyword.idle else "does"
 
 
 def _meaning(keyword: Keyword) -> str:

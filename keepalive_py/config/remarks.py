@@ -82,6 +82,8 @@ class Remarks:
             summary = f"`{line.keyword}` is deprecated, use {keyword.deprecated}"
             exit_class = None if keyword.quietly else ExitClass.DEPRECATED
             self.add(line, "deprecated", summary, exit_class, context=draft)
+        if keyword.idle:
+            self.note(line, "no-effect", f"`{keyword.name}` has no effect here", keyword.idle)
         if keyword.since == "ours" and not self.own_file:
             summary = f"keepalived does not know `{keyword.name}`"
             self.note(line, "own-keyword", summary, "in keepalive_py.conf it would not disturb keepalived")

@@ -40,6 +40,7 @@ What a field may say, besides its kind of value (`kinds.py`):
   store, or raises `BadValue`. This is where order matters in keepalived.
 - `aliases` (silent), `deprecated` (what to use instead; keepalived counts it as an error, rc 5,
   unless `quietly`), `since` (first version that knows it; "ours" for our own).
+- `idle`: why the keyword is accepted and has no effect here; it is noted, and in the reference.
 
 `finish(draft)` of a checker runs once the whole file is known and inheritance is resolved;
 that of a block inside it (`Url`) when it closes. `draft.values` has what the fields will be
@@ -220,6 +221,7 @@ class Keyword:
     quietly: bool = False  # deprecated, but keepalived only logs it
     into: str = ""
     default: Any = NOTHING
+    idle: str = ""  # why it has no effect here; "" when it has
 
 
 def keyword(
@@ -242,6 +244,7 @@ def keyword(
     empty: Empty = Empty.FATAL,
     quietly: bool = False,
     compare: bool = True,
+    idle: str = "",
 ) -> Any:
     """A dataclass field that is set by the keyword `name`."""
     declared = Keyword(
@@ -260,6 +263,7 @@ def keyword(
         check,
         empty,
         quietly,
+        idle=idle,
     )
     metadata = {"keyword": declared}
     if factory is not None:

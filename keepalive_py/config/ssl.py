@@ -17,7 +17,13 @@ class SslFiles:
         "password", Text(), default=None, again=Again.WARNS, empty=Empty.ERROR, doc="Pass phrase of the key."
     )
     ca: str | None = keyword(
-        "ca", Text(), default=None, again=Again.WARNS, empty=Empty.ERROR, doc="File of authorities."
+        "ca",
+        Text(),
+        default=None,
+        again=Again.WARNS,
+        empty=Empty.ERROR,
+        doc="File of authorities.",
+        idle="keepalived loads it, but verifies no certificate, and neither do we",
     )
     certificate: str | None = keyword(
         "certificate",

@@ -319,7 +319,12 @@ class VirtualServer:
         "smtp_alert", Switch(), default=False, doc="Mail when quorum is gained or lost."
     )
     snmp_name: str | None = keyword(
-        "snmp_name", Text(alone=True), default=None, empty=Empty.ERROR, doc="Its name in SNMP."
+        "snmp_name",
+        Text(alone=True),
+        default=None,
+        empty=Empty.ERROR,
+        doc="Its name in SNMP.",
+        idle="there is no SNMP agent: docs/migration.md says what replaces it",
     )
     local_address_group: str | None = keyword(
         "laddr_group_name", Word(), default=None, since="ours", doc="Addresses that FNAT connects from."
