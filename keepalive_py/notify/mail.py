@@ -168,7 +168,7 @@ def content(settings: MailSettings, message: MailMessage) -> bytes:
         "X-Mailer: Keepalived",
         f"To: {one_line(', '.join(settings.to))}",
     ]
-    lines = [*headers, "", *message.body.splitlines()]
+    lines = [*headers, "", *message.body.splitlines(), ""]  # keepalived's have a blank line at the end
     doubled = ["." + line if line.startswith(".") else line for line in lines]
     return "".join(f"{line}\r\n" for line in [*doubled, "."]).encode("utf-8", "replace")
 

@@ -93,7 +93,7 @@ async def test_the_dialogue_and_the_headers_are_keepalived_s(server: SmtpServer,
     assert headers["Subject"] == MESSAGE.subject
     assert headers["X-Mailer"] == "Keepalived"
     assert headers["To"] == "a@example.org, b@example.org"
-    assert body == "=> TCP CHECK failed on service <=\r\n.\r\n"
+    assert body == "=> TCP CHECK failed on service <=\r\n\r\n.\r\n"
     assert said == []
 
 
@@ -190,4 +190,4 @@ async def test_without_a_server_or_recipients_nothing_is_sent(server: SmtpServer
 def test_a_subject_cannot_add_a_header_and_a_dot_cannot_end_the_mail() -> None:
     text = mail.content(MailSettings(to=("a@b",)), MailMessage("x\r\nBcc: evil@b", ".\n.x")).decode()
     assert "\r\nSubject: x Bcc: evil@b\r\n" in text
-    assert text.endswith("\r\n\r\n..\r\n..x\r\n.\r\n")
+    assert text.endswith("\r\n\r\n..\r\n..x\r\n\r\n.\r\n")
