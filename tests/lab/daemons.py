@@ -40,7 +40,7 @@ class Daemon:
         self.log.touch()
 
     def command(self) -> list[str]:
-        pids = [f"-{letter}{self.directory}/{letter}.pid" for letter in "pcr"]
+        pids = [f"-{letter}{self.directory}/{letter}.pid" for letter in "pcrb"]
         return [self.program, "-n", "-l", "-D", "-f", str(self.config), *pids, *self.options]
 
     def start(self) -> None:

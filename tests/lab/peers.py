@@ -9,7 +9,7 @@ from keepalive_py.config.bfd_instance import BfdInstance
 from lab.namespace import Namespace, link
 from lab.servers import Server
 
-INTERVAL = 0.2  # s, both ways
+INTERVAL = 0.5  # s, both ways
 
 
 class BfdPeer(Server):
@@ -34,7 +34,7 @@ class BfdPeer(Server):
     def _speak(self, speaker: Speaker) -> None:
         neighbor = ip_address(self.other_end)
         instance = BfdInstance(
-            name="daemon", neighbor=neighbor, min_rx=INTERVAL, min_tx=INTERVAL, multiplier=3
+            name="daemon", neighbor=neighbor, min_rx=INTERVAL, min_tx=INTERVAL, multiplier=8
         )
         speaker.attach(self.home.loop)
         speaker.apply({"daemon": instance})

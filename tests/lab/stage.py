@@ -22,8 +22,8 @@ from pathlib import Path
 from lab import table
 from lab.daemons import Daemon, Keepalived, KeepalivePy
 from lab.namespace import Namespace
-from lab.scenario import Scenario, load
 from lab.peers import BfdPeer
+from lab.scenario import Scenario, load
 from lab.servers import Answer, DatagramServer, Server, self_signed
 from lab.waiting import eventually
 
@@ -38,7 +38,7 @@ WATCHED = re.compile(
     r"|service \S+ no longer exist|Removing Virtual Server |VS \[.*\] (added into|in) group "
     r"|\w+ connection to \S+ (success|failed|timeout)"
     r"|\w+_CHECK on service |ICMP CHECK on service "
-    r"|(SMTP|DNS)_CHECK |Remote SMTP server |\(\[\S+\): tracked file |BFD check of "
+    r"|(SMTP|DNS)_CHECK |Remote SMTP server \S+ succeed|\(\[\S+\): tracked file |BFD check of "
     r"|(HTTP status code|MD5 digest|Regex match) success to |Remote Web server "
     r"|Misc check for \["
     r"|(Read|Timeout|Connection|HTTP status|MD5|Regex|SSL).* server \S+\.$"
