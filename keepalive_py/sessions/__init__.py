@@ -6,6 +6,8 @@
 `kernel.py`  reads both tables: ctnetlink gives FULLNAT sessions with all four ends, IPVS
              the others
 
-`keepalive-ctl sessions` is the caller. Nothing here keeps state.
+`pressure.py` how near local addresses are to having no port left (pure)
+
+`keepalive-ctl sessions` and `local-addresses` are the callers. Nothing here keeps state.
 Standards: nfnetlink_conntrack.h; the columns of /proc/net/ip_vs_conn.
 """

@@ -22,6 +22,7 @@ from keepalive_py.wire.conntrack import Flow
 NETLINK_NETFILTER = 12
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 IP_VS_CONN = Path("/proc/thread-self/net/ip_vs_conn")  # a thread may be in another namespace
+CONNTRACK_STATISTICS = Path("/proc/thread-self/net/stat/nf_conntrack")
 _HEAD = struct.Struct("=IH")
 
 
@@ -38,6 +39,14 @@ def read() -> list[Session]:
         raise FeatureMissing("the session table", "a kernel with IPVS (module ip_vs)") from None
     translated = {_key(flow): flow for family in Family for flow in flows(family) if _translated(flow)}
     return [_with_local(one, translated) for one in sessions] if translated else sessions
+
+
+def conntrack_statistics() -> str:
+    """Of this network namespace; "" when the kernel tracks no connections."""
+    try:
+        return CONNTRACK_STATISTICS.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _key(flow: Flow) -> tuple[int, bytes, int, bytes, int]:
