@@ -27,3 +27,11 @@ def ipvs() -> bool:
     if os.environ.get("KEEPALIVE_BOOTED") == "1" and shutil.which("modprobe"):
         subprocess.run(["modprobe", "-q", "ip_vs"], check=False)
     return Path("/proc/net/ip_vs").exists()
+
+
+def without_nat_by_nftables() -> str:
+    """Why FULLNAT cannot be tried on this kernel; empty when it can. Debian's user-mode kernel
+    has no `inet` family; tests/kernel/build-kernel makes one that has."""
+    table = "add table inet t; add chain inet t c { type nat hook postrouting priority 100; }"
+    tried = subprocess.run(["nft", "-c", table], capture_output=True, timeout=30, check=False)
+    return "" if tried.returncode == 0 else "no nf_tables nat here: tests/kernel/build-kernel"
