@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -220,7 +221,7 @@ class Cluster:
 
     def spreads(self, *nodes: int, within: float = 40.0, switches: tuple[int, ...] = SWITCHES) -> None:
         for j in switches:
-            equal(lambda j=j: self.hops(j), set(nodes), within=within, what=f"switch{j} spreads over {nodes}")
+            equal(partial(self.hops, j), set(nodes), within=within, what=f"switch{j} spreads over {nodes}")
 
     def took(self, since: float, j: int = 1) -> float:
         """Milliseconds from `since` to the first change of the switch's route."""

@@ -45,7 +45,7 @@ class DpvsAgent:
     async def start(self, port: int = 0) -> str:
         """Its address."""
         app = web.Application(middlewares=[self._log])
-        for method, path, handler in (
+        routes: tuple[tuple[str, str, Any], ...] = (
             ("GET", VS, self.get_all),
             ("PUT", VS + "/{id}", self.put_service),
             ("DELETE", VS + "/{id}", self.delete_service),
@@ -54,7 +54,8 @@ class DpvsAgent:
             ("DELETE", VS + "/{id}/laddr", self.delete_local),
             ("PUT", VS + "/{id}/rs", self.put_servers),
             ("DELETE", VS + "/{id}/rs", self.delete_servers),
-        ):
+        )
+        for method, path, handler in routes:
             app.router.add_route(method, path, handler)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Protocol
+from typing import IO, Protocol
 
 from lab.namespace import Namespace
 from lab.waiting import eventually
@@ -44,7 +44,7 @@ class BirdSpeaker:
     def start(self) -> None:
         self.control.unlink(missing_ok=True)
         argv = ["bird", "-f", "-c", str(self.config), "-s", str(self.control), "-P", f"{self.control}.pid"]
-        self.process = self.home.call(subprocess.Popen, argv, stdout=QUIET, stderr=QUIET)
+        self.process = _spawned(self.home, argv)
         eventually(self.control.exists, within=20, what="BIRD answers")
 
     def kill(self) -> None:
@@ -84,7 +84,7 @@ class FrrSpeaker:
             "--vty_socket", str(here), "-P", "0", "-f", f"{here}/{name}.conf",
             "--log", f"file:{here}/{name}.log", *more,
         ]  # fmt: skip
-        process = self.home.call(subprocess.Popen, argv, stdout=QUIET, stderr=QUIET)
+        process = _spawned(self.home, argv)
         eventually((here / f"{name}.vty").exists, within=30, what=f"{name} answers")
         return process
 
@@ -96,6 +96,10 @@ class FrrSpeaker:
 
 
 SPEAKERS = {"bird": BirdSpeaker, "frr": FrrSpeaker}
+
+
+def _spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
+    return home.call(lambda: subprocess.Popen(argv, stdout=output, stderr=QUIET))
 
 
 def end(processes: list[subprocess.Popen[bytes] | None] | list[subprocess.Popen[bytes]]) -> None:
@@ -116,7 +120,7 @@ class RouteWatch:
         self.log = directory / f"routes.{home.name}"
         with self.log.open("w") as log:
             argv = ["ip", "-ts", "-o", "monitor", "route"]
-            self.process = home.call(subprocess.Popen, argv, stdout=log, stderr=QUIET)
+            self.process = _spawned(home, argv, log)
 
     def changes(self, address: str, since: float) -> list[tuple[float, str]]:
         """Of the routes to `address` after the wall-clock time `since`."""
