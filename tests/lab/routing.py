@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -76,11 +77,12 @@ class FrrSpeaker:
 
     def _started(self, name: str) -> subprocess.Popen[bytes]:
         here = self.directory
+        shutil.chown(here, "frr", "frr")  # it drops root
         (here / f"{name}.vty").unlink(missing_ok=True)
         (here / f"{name}.conf").write_text("")
         more = ["--bfdctl", f"{here}/bfdd.ctl"] if name == "bfdd" else []
         argv = [
-            str(FRR / name), "-u", "root", "-g", "root", "-z", f"{here}/zserv", "-i", f"{here}/{name}.pid",
+            str(FRR / name), "-u", "frr", "-g", "frr", "-z", f"{here}/zserv", "-i", f"{here}/{name}.pid",
             "--vty_socket", str(here), "-P", "0", "-f", f"{here}/{name}.conf",
             "--log", f"file:{here}/{name}.log", *more,
         ]  # fmt: skip
