@@ -6,6 +6,9 @@ random, and older kernels have nothing else: then the choice cannot be known). B
 flow hash alike: the smaller address and the smaller port come first. The upper 31 of the 32 bits
 are compared with each next hop's bound, in the route's order.
 
+This is IPv4's choice. IPv6 takes the flow label in and orders its next hops otherwise: for it the hash
+here only serves to spread simulated flows.
+
 What is hashed is laid out as `struct flow_keys` from its field `basic` on (include/net/flow_dissector.h).
 """
 

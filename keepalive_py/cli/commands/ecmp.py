@@ -90,6 +90,9 @@ def explain(given: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    if any(each.source.version == 6 for each in given.flow):
+        print("of IPv6 flows only shares can be told: Linux chooses otherwise there", file=sys.stderr)
+        return 1
     choice = chooser(given.method, given.hops, seed=seed)
     for each in given.flow:
         print(f"{each}: {choice(each)}")
