@@ -1,4 +1,4 @@
-"""What routing daemons say, as recorded from BIRD 2.0.12, FRR 8.4.4 and GoBGP 3.10."""
+"""What routing daemons say, BIRD as recorded from 2.0.12; the others after their documentation."""
 
 from __future__ import annotations
 
