@@ -1,4 +1,4 @@
-"""The story of a cluster: two nodes announce a VIP to two switches, by real BIRD.
+"""The story of a cluster: two nodes announce a VIP to two switches, by real routing daemons.
 
 Order and outcome are asserted; how long each took, at the switch's kernel route, is printed.
 """
@@ -13,13 +13,16 @@ from shutil import which
 
 import pytest
 from lab.cluster import VIP, Cluster, set_link
-from lab.routing import now
+from lab.routing import FRR, now
 from lab.traffic import Client
 from lab.waiting import equal, eventually
 
 MOST_CUT = 6
 
-LACKING = {"bird": [name for name in ("bird", "birdc", "ip") if not which(name)]}
+LACKING = {
+    "bird": [name for name in ("bird", "birdc", "ip") if not which(name)],
+    "frr": [name for name in ("vtysh", "ip") if not which(name)] + ([] if FRR.exists() else ["frr"]),
+}
 
 
 # With FRR the story is not done: it plays as far as the killed routing daemon. Until it does,

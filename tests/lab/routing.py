@@ -16,6 +16,7 @@ from lab.namespace import Namespace
 from lab.waiting import eventually
 
 QUIET = subprocess.DEVNULL
+FRR = Path("/usr/lib/frr")
 
 
 class Speaker(Protocol):
@@ -54,7 +55,49 @@ class BirdSpeaker:
         return self.home.output(["birdc", "-s", str(self.control), *command.split()])
 
 
-SPEAKERS = {"bird": BirdSpeaker}
+class FrrSpeaker:
+    """zebra, bgpd and bfdd with this configuration."""
+
+    kind = "frr"
+    daemons = ("zebra", "bfdd", "bgpd")
+
+    def __init__(self, home: Namespace, directory: Path, text: str) -> None:
+        self.home, self.directory = home, directory
+        self.config = directory / "frr.conf"
+        self.config.write_text(text)
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    def place(self) -> str:
+        return str(self.directory)
+
+    def start(self) -> None:
+        self.processes = [self._started(name) for name in self.daemons]
+        loading = ["vtysh", "--vty_socket", str(self.directory), "-f", str(self.config)]
+        self.home.output(loading)
+
+    def _started(self, name: str) -> subprocess.Popen[bytes]:
+        here = self.directory
+        shutil.chown(here, "frr", "frr")  # it drops root
+        (here / f"{name}.vty").unlink(missing_ok=True)
+        (here / f"{name}.conf").write_text("")
+        more = ["--bfdctl", f"{here}/bfdd.ctl"] if name == "bfdd" else []
+        argv = [
+            str(FRR / name), "-u", "frr", "-g", "frr", "-z", f"{here}/zserv", "-i", f"{here}/{name}.pid",
+            "--vty_socket", str(here), "-P", "0", "-f", f"{here}/{name}.conf",
+            "--log", f"file:{here}/{name}.log", *more,
+        ]  # fmt: skip
+        process = _spawned(self.home, argv)
+        eventually((here / f"{name}.vty").exists, within=30, what=f"{name} answers")
+        return process
+
+    def kill(self) -> None:
+        end(self.processes)
+
+    def say(self, command: str) -> str:
+        return self.home.output(["vtysh", "--vty_socket", str(self.directory), "-c", command])
+
+
+SPEAKERS = {"bird": BirdSpeaker, "frr": FrrSpeaker}
 
 
 def _spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
