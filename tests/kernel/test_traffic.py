@@ -122,7 +122,7 @@ def named(address: str) -> str:
 def test_a_server_that_dies_costs_no_more_than_the_detection_time(
     method: str, family: int, build: Callable[..., Topology], daemon_on: Callable[..., Daemon]
 ) -> None:
-    topology = build(method=method.split()[0])
+    topology = build(method=method)
     servers = [topology.address(number, family) for number in (1, 2)]
     until_probed(daemon_on(topology, virtual_server(VIP[family], servers, method=method)))
     until_served_by(topology, 1, 2, family=family)

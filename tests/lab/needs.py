@@ -23,10 +23,14 @@ def lacking(*programs: str) -> str:
 
 
 def ipvs() -> bool:
-    """Is IPVS there? In a kernel that was booted for the tests the module may be loaded."""
-    if os.environ.get("KEEPALIVE_BOOTED") == "1" and shutil.which("modprobe"):
-        subprocess.run(["modprobe", "-q", "ip_vs"], check=False)
+    load("ip_vs")
     return Path("/proc/net/ip_vs").exists()
+
+
+def load(*modules: str) -> None:
+    """Load modules, if this kernel was booted for the tests and has them as such."""
+    if os.environ.get("KEEPALIVE_BOOTED") == "1" and shutil.which("modprobe"):
+        subprocess.run(["modprobe", "-q", "-a", *modules], check=False)
 
 
 def without_nat_by_nftables() -> str:

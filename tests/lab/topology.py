@@ -16,6 +16,7 @@ DR and TUN straight to the client.
 from __future__ import annotations
 
 from lab.namespace import Namespace, link
+from lab.needs import load
 from lab.servers import Server
 
 VIP = {4: "10.99.0.1", 6: "fd99::1"}
@@ -25,9 +26,12 @@ GUE_PORT = 6080
 
 
 class Topology:
-    """`servers` are HTTP servers on port 80 of every real server that answer their name."""
+    """`method` as in lvs_method. `servers` are HTTP servers on port 80 of every real server; they
+    answer their name."""
 
     def __init__(self, *, servers: int = 2, method: str = "NAT") -> None:
+        if method.startswith("TUN"):
+            load("ipip", "ip6_tunnel", "ip_gre", "fou")
         self.switch = Namespace("switch")
         self.client = Namespace("client")
         self.node = Namespace("node")
@@ -93,12 +97,15 @@ class Topology:
             f"route add {CLIENT_NET[4]} dev eth0",
             f"route add {CLIENT_NET[6]} dev eth0",
         )
-        if method == "TUN":
-            self._tunnel_end(host)
+        if method.startswith("TUN"):
+            self._tunnel_end(host, method)
 
-    def _tunnel_end(self, host: Namespace) -> None:
+    def _tunnel_end(self, host: Namespace, method: str) -> None:
+        """The devices that take whatever has no tunnel of its own; and a port for GUE."""
         present = [name for name in TUNNEL_DEVICES if f"{name}:" in host.proc_net("dev")]
-        host.ip(*(f"link set {name} up" for name in present), f"fou add port {GUE_PORT} gue")
+        host.ip(*(f"link set {name} up" for name in present))
+        if "gue" in method:
+            host.ip(f"fou add port {GUE_PORT} gue")
 
     def _server(self, host: Namespace, number: int, family: int) -> Server:
         # Any address: with DR and TUN the packets are for the virtual one.
