@@ -133,8 +133,12 @@ def from_anywhere(options: Options) -> Options:
     """In the background we are in `/`, and a reload must find the same files."""
     if options.foreground:
         return options
-    extra = options.extra_file and os.path.abspath(options.extra_file)
-    return dataclasses.replace(options, config_file=os.path.abspath(options.config_file), extra_file=extra)
+    named = {
+        name: os.path.abspath(path)
+        for name in ("config_file", "extra_file", "state_directory")
+        if (path := getattr(options, name))
+    }
+    return dataclasses.replace(options, **named)
 
 
 def refused(options: Options, ready: Ready) -> int:

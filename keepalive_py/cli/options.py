@@ -228,6 +228,13 @@ OWN_FLAGS: tuple[Flag, ...] = (
     Flag("", "state-dir", "DIR", "where dump files go (default $TMPDIR or /tmp)", text("state_dir")),
     Flag(
         "",
+        "state-directory",
+        "DIR",
+        "what is remembered over a restart (default $STATE_DIRECTORY, else nothing is)",
+        text("state_directory"),
+    ),
+    Flag(
+        "",
         "reconcile-interval",
         "SECONDS",
         "re-read and repair the table this often (default 60; 0: only after a refusal)",
