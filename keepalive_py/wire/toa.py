@@ -8,7 +8,7 @@ server (`toa`, `ttm`) reads it there. Kind, length and layout differ between the
 | TOA4      |  254 | port, IPv4 address                        | toa of Alibaba, DPVS, Huawei; ttm |
 | TOA6      |  254 | port, IPv6 address                        | toa of DPVS                      |
 | UCLOUD    |  200 | port, IPv4 address                        | toa of UCloud                    |
-| TTM6      |  254 | port, a magic number, IPv6 address        | ttm                              |
+| TTM6      |  254 | port, a magic number, IPv6 address        | declared by ttm (baidu/ttm), not read |
 
 Numbers are in network order. RFC 9293 section 3.2 has the form of TCP options, RFC 4727
 sets kinds 253 and 254 aside for experiments.
@@ -30,17 +30,17 @@ END_OF_OPTIONS, NO_OPERATION = 0, 1
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How one module wants the option. `magic` stands between port and address (0: none)."""
+    """How one module wants the option. `magic` stands between port and address (None: nothing does)."""
 
     name: str
     kind: int
     version: int  # of the address
-    magic: int = 0
+    magic: int | None = None
 
     @property
     def length(self) -> int:
         """Of the whole option, in bytes."""
-        return 4 + (4 if self.magic else 0) + (4 if self.version == 4 else 16)
+        return 4 + (0 if self.magic is None else 4) + (4 if self.version == 4 else 16)
 
 
 class Layouts(enum.Enum):
@@ -49,6 +49,7 @@ class Layouts(enum.Enum):
     TOA4 = Layout("toa4", 254, 4)
     TOA6 = Layout("toa6", 254, 6)
     UCLOUD = Layout("ucloud", 200, 4)
+    TTM6 = Layout("ttm6", 254, 6, magic=0)  # its number is not public
 
 
 def encode(layout: Layout, client: Endpoint) -> bytes:
@@ -56,7 +57,7 @@ def encode(layout: Layout, client: Endpoint) -> bytes:
     if client.address.version != layout.version:
         raise WireError(f"layout {layout.name} cannot carry {client}")
     head = struct.pack(">BBH", layout.kind, layout.length, client.port)
-    magic = struct.pack(">I", layout.magic) if layout.magic else b""
+    magic = b"" if layout.magic is None else struct.pack(">I", layout.magic)
     return head + magic + client.address.packed
 
 
@@ -71,7 +72,7 @@ def decode(layout: Layout, options: bytes) -> Endpoint | None:
 def _client(layout: Layout, payload: bytes) -> Endpoint | None:
     port = struct.unpack_from(">H", payload)[0]
     rest = payload[2:]
-    if layout.magic:
+    if layout.magic is not None:
         if struct.unpack_from(">I", rest)[0] != layout.magic:
             return None
         rest = rest[4:]
@@ -98,15 +99,3 @@ def pad(options: bytes) -> bytes:
     if len(padded) > 40:
         raise WireError(f"{len(padded)} bytes of TCP options; 40 is the most")
     return padded
-
-
-def parse_statistics(text: str) -> dict[str, int]:
-    """/proc/net/toa_stats (or ttm's): `name : one column per CPU`, summed per name.
-    `ttm` in a name is read as `toa`, so that both modules count alike."""
-    found: dict[str, int] = {}
-    for line in text.splitlines():
-        name, colon, columns = line.partition(":")
-        numbers = columns.split()
-        if colon and numbers and all(word.isdigit() for word in numbers):
-            found[name.strip().replace("ttm", "toa")] = sum(map(int, numbers))
-    return found

@@ -57,9 +57,3 @@ def test_a_layout_refuses_the_other_family() -> None:
 def test_more_options_than_a_header_holds_are_refused() -> None:
     with pytest.raises(WireError, match="40"):
         toa.pad(bytes(41))
-
-
-def test_statistics_are_summed_over_the_processors() -> None:
-    text = "syn_recv_sock_toa           :         3         4\ngetname_ttm_ok : 7 0\nnonsense\nx : y\n"
-
-    assert toa.parse_statistics(text) == {"syn_recv_sock_toa": 7, "getname_toa_ok": 7}
