@@ -13,6 +13,7 @@ from keepalive_py.cli.commands import (
     Command,
     announcer,
     config,
+    config_fmt,
     config_tools,
     ecmp,
     genhash,
@@ -24,7 +25,7 @@ from keepalive_py.cli.commands import (
 
 COMMANDS: tuple[Command, ...] = (
     config.CHECK,
-    config.FMT,
+    config_fmt.COMMAND,
     config.DIFF,
     config.PLAN,
     config_tools.LINT,

@@ -13,7 +13,6 @@ from keepalive_py.cli.report import show
 from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.diff import diff
 from keepalive_py.config.render import as_json
-from keepalive_py.config.writer import write
 from keepalive_py.daemon.loading import load, read
 from keepalive_py.daemon.options import DEFAULT_CONFIG, Options
 
@@ -52,16 +51,6 @@ def check(arguments: argparse.Namespace) -> int:
     return status
 
 
-def fmt(arguments: argparse.Namespace) -> int:
-    """Print the configuration as understood, in canonical form; comments are not kept."""
-    loaded = read(options_of(arguments, arguments.file))
-    show(loaded.diagnostics, sys.stderr)
-    if loaded.config is None:
-        return loaded.exit_status or 1
-    print(write(loaded.config), end="")
-    return 0
-
-
 def compare_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old")
     parser.add_argument("new")
@@ -93,6 +82,5 @@ def plan(arguments: argparse.Namespace) -> int:
 
 
 CHECK = Command("config check", "check a configuration", check_arguments, check)
-FMT = Command("config fmt", "print a configuration in canonical form", file_arguments, fmt)
 DIFF = Command("config diff", "what differs between two configurations", compare_arguments, compare)
 PLAN = Command("config plan", "the steps from the table as it is to a configuration", plan_arguments, plan)

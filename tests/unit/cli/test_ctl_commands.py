@@ -74,14 +74,6 @@ def test_check(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert "lb_shed" in found["diagnostics"][0]["summary"]
 
 
-def test_fmt_prints_what_reads_back_as_the_same(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
-    path = written("# a remark\n" + GOOD.replace("lb_algo", "lvs_sched"))
-    assert main(["config", "fmt", path]) == 0
-    canonical = written(capsys.readouterr().out, "canonical.conf")
-    assert main(["config", "diff", path, canonical]) == 0
-    assert capsys.readouterr().out == ""
-
-
 def test_diff_says_what_differs(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     old = written(GOOD)
     new = written(GOOD.replace("192.0.2.1", "192.0.2.2"), "new.conf")
