@@ -194,7 +194,7 @@ class Daemon:
     async def running(self) -> AsyncIterator[None]:
         home = self.directory
         words = ["-n", "-l", "-G", "-f", self.config, "-p", home / "pid", "-c", home / "checkers.pid"]
-        words += ["--state-dir", home, "--dataplane", self._dataplane]
+        words += ["--state-dir", home, "--dataplane", self._dataplane, "--control", home / "control.sock"]
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(PROGRAM, *map(str, words), stderr=pipe)
         reading = asyncio.create_task(self._read_log(self._process.stderr))

@@ -20,10 +20,12 @@ from keepalive_py.cli.commands import (
     local_addresses,
     render,
     sessions,
+    status,
     table,
 )
 
 COMMANDS: tuple[Command, ...] = (
+    status.COMMAND,
     config.CHECK,
     config_fmt.COMMAND,
     config.DIFF,

@@ -235,6 +235,13 @@ OWN_FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "",
+        "control",
+        "PATH",
+        "control socket for keepalive-ctl, or `none` (default /run/keepalive_py/control.sock)",
+        text("control"),
+    ),
+    Flag(
+        "",
         "reconcile-interval",
         "SECONDS",
         "re-read and repair the table this often (default 60; 0: only after a refusal)",

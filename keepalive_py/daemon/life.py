@@ -25,9 +25,11 @@ from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
+from keepalive_py.control.listening import ControlSocket
 from keepalive_py.daemon import dump, logs, voice
 from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
+from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.daemon.dump_files import DumpFiles, replace_file
 from keepalive_py.daemon.loading import Ready, load, new_errors
 from keepalive_py.daemon.memory import growing, reading
@@ -76,6 +78,7 @@ class Life:
         self.tasks: list[asyncio.Task[None]] = []
         self.dumps: set[asyncio.Future[None]] = set()
         self.born = time.time()
+        self.control = ControlSocket(Controlled(self), voice.warn, voice.mistake)
 
     async def run(self) -> int:
         """Until a signal ends it. The exit status."""
@@ -91,6 +94,8 @@ class Life:
             self.systemd.failed(number)
             return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
+        if self.paths.control is not None:
+            self.control.open(self.paths.control)
         if self.options.watch:
             self.watch = FileWatch(self.reload_wanted.set, voice.warn)
             self.watch.follow(self.ready.watched)
@@ -264,6 +269,7 @@ class Life:
         voice.say("Stopping")
         if self.watch is not None:
             self.watch.close()
+        await self.control.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)

@@ -35,6 +35,7 @@ class Options:
     core_pattern: str | None = None
     state_dir: str | None = None  # ours: where dumps go; None: $TMPDIR or /tmp
     state_directory: str | None = None  # ours: what is remembered; None: $STATE_DIRECTORY, or nothing
+    control: str | None = None  # ours: the control socket's path, "none" for none; None: the usual one
     # the kernel's table
     dataplane: str = "auto"  # ours: auto, ipvs, memory, dpvs
     keep_table: bool = False  # -I

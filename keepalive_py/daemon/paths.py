@@ -10,6 +10,8 @@ from keepalive_py.daemon.options import Options
 
 RUN_DIR = "/run"
 PID_DIR = "/run/keepalived"
+CONTROL_DIR = "/run/keepalive_py"
+NO_CONTROL = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,7 @@ class Paths:
     check_data: str
     check_json: str
     statistics: str
+    control: str | None  # None: no control socket
 
 
 def paths(options: Options, settings: GlobalDefs) -> Paths:
@@ -36,7 +39,20 @@ def paths(options: Options, settings: GlobalDefs) -> Paths:
         check_data=state_file(settings) or f"{data}_check{suffix}.data",
         check_json=settings.json_dump_file or f"{data}_check{suffix}.json",
         statistics=settings.stats_dump_file or f"{data}_check{suffix}.stats",
+        control=control_path(options, settings, namespace),
     )
+
+
+def control_path(options: Options, settings: GlobalDefs, namespace: str | None) -> str | None:
+    """The namespace and the instance are in the name, as they are in the pid files'."""
+    if options.control is not None:
+        return None if options.control == NO_CONTROL else options.control
+    return control_name(namespace, settings.instance)
+
+
+def control_name(namespace: str | None = None, instance: str | None = None) -> str:
+    directory = f"{CONTROL_DIR}/{namespace}" if namespace else CONTROL_DIR
+    return f"{directory}/control{f'_{instance}' if instance else ''}.sock"
 
 
 def run_directory(settings: GlobalDefs, namespace: str | None) -> str:

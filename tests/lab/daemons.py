@@ -108,6 +108,14 @@ class KeepalivePy(Daemon):
 
     program = str(Path(sys.executable).parent / "keepalive-py")
 
+    @property
+    def control(self) -> Path:
+        """The control socket, once the daemon runs with it."""
+        return self.directory / "control.sock"
+
+    def command(self) -> list[str]:
+        return [*super().command(), "--control", str(self.control)]
+
 
 class PreloadedKeepalivePy(KeepalivePy):
     """Ours, forked from an interpreter that has it imported: many can start at once."""

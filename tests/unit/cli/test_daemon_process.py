@@ -39,6 +39,7 @@ class Daemon:
 
     def command(self, *more: str) -> list[str]:
         words = ["-f", str(self.config), "-p", str(self.pid_file), "-c", str(self.directory / "c.pid")]
+        words += ["--control", str(self.directory / "control.sock")]
         return [sys.executable, "-m", "keepalive_py", *words, "-G", "--dataplane=memory", *more]
 
     def start(self, *more: str) -> None:

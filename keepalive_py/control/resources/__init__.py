@@ -1,0 +1,10 @@
+"""The registry: every resource of the API, one file each, one line here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keepalive_py.control.resource import Resource
+from keepalive_py.control.resources import status
+
+RESOURCES: Final[tuple[Resource, ...]] = (status.STATUS,)

@@ -1,0 +1,65 @@
+"""One listener of the API, from start to end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+
+from aiohttp import web
+
+from keepalive_py.control.application import Complain, Front
+from keepalive_py.control.caller import Caller, peer_of
+from keepalive_py.control.faults import Fault
+from keepalive_py.control.gate import Gate
+from keepalive_py.control.host import Host
+from keepalive_py.control.resources import RESOURCES
+
+KEEPALIVE: Final = 15.0  # seconds that a connection may rest between two requests
+LONGEST_LINE: Final = 8190  # bytes of the request line, and of one header field
+SHUTDOWN: Final = 0.2  # seconds for answers under way
+
+
+class Server:
+    """Serves the resources on a listening socket."""
+
+    def __init__(self, runner: web.AppRunner, gate: Gate, listener: asyncio.Server) -> None:
+        self.runner = runner
+        self.gate = gate
+        self.listener = listener
+
+    async def close(self) -> None:
+        self.listener.close()
+        self.gate.close()
+        await self.runner.cleanup()
+
+
+async def serve_unix(channel: socket.socket, host: Host, complain: Complain) -> Server:
+    front = Front(host, unix_caller, complain)
+    runner, gate = await prepared(front)
+    listener = await asyncio.get_running_loop().create_unix_server(gate.connection, sock=channel)
+    return Server(runner, gate, listener)
+
+
+async def prepared(front: Front) -> tuple[web.AppRunner, Gate]:
+    runner = web.AppRunner(
+        front.application(RESOURCES),
+        access_log=None,
+        keepalive_timeout=KEEPALIVE,
+        max_line_size=LONGEST_LINE,
+        max_field_size=LONGEST_LINE,
+        lingering_time=0.0,
+        shutdown_timeout=SHUTDOWN,
+        handler_cancellation=True,
+    )
+    await runner.setup()
+    assert runner.server is not None
+    gate = front.gate = Gate(runner.server)
+    return runner, gate
+
+
+def unix_caller(request: web.Request) -> Caller:
+    channel = None if request.transport is None else request.transport.get_extra_info("socket")
+    if channel is None:
+        raise Fault(401, "unknown-caller", "the connection is gone")
+    return peer_of(channel)

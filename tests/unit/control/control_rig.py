@@ -1,0 +1,86 @@
+"""What the tests of the control room share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from keepalive_py.control.listening import ControlSocket
+
+
+class FakeHost:
+    """Says what it was told to say."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {"version": "1"}
+        self.broken = False
+
+    def status(self) -> dict[str, Any]:
+        if self.broken:
+            raise RuntimeError("broken on purpose")
+        return self.told
+
+
+@dataclass
+class Answer:
+    status: int
+    header: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def error(self) -> dict[str, str]:
+        found = self.json["error"]
+        assert set(found) <= {"code", "message", "hint"}
+        assert isinstance(found, dict)
+        return found
+
+
+@dataclass
+class Rig:
+    control: ControlSocket
+    host: FakeHost
+    warnings: list[str]
+    mistakes: list[tuple[str, Exception]]
+
+    @property
+    def path(self) -> str:
+        assert self.control.path is not None
+        return self.control.path
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await asyncio.open_unix_connection(self.path)
+
+    async def send(self, data: bytes) -> Answer:
+        """Bytes as they are, and what comes back until the end."""
+        reader, writer = await self.connect()
+        writer.write(data)
+        answer = parsed(await reader.read())
+        writer.close()
+        return answer
+
+    async def ask(self, method: str, resource: str, body: bytes = b"") -> Answer:
+        head = (
+            f"{method} {resource} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n"
+        )
+        return await self.send(head.encode() + b"\r\n" + body)
+
+
+def parsed(data: bytes) -> Answer:
+    head, _, body = data.partition(b"\r\n\r\n")
+    first, *rest = head.decode().split("\r\n")
+    header = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in rest)}
+    return Answer(int(first.split()[1]), header, body)
+
+
+async def rest_of(reader: asyncio.StreamReader) -> bytes:
+    """What still comes; a connection that was cut off has nothing."""
+    try:
+        return await asyncio.wait_for(reader.read(), 30)
+    except ConnectionResetError:
+        return b""

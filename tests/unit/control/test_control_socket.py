@@ -1,0 +1,92 @@
+"""The control socket: who may have it, and what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from control_rig import FakeHost, Rig
+
+from keepalive_py.cli.client import Client, NotAnswered
+from keepalive_py.control.listening import ControlSocket
+
+
+async def test_it_is_its_owners_alone(rig: Rig) -> None:
+    assert mode(rig.path) == 0o600
+    assert mode(os.path.dirname(rig.path)) == 0o700
+
+
+async def test_it_serves(rig: Rig) -> None:
+    assert await asyncio.to_thread(Client(rig.path).get, "/v1/status") == {"version": "1"}
+    assert rig.warnings == []
+
+
+async def test_it_goes_with_the_daemon(rig: Rig) -> None:
+    await rig.control.close()
+    assert not await asyncio.to_thread(os.path.lexists, rig.path)
+
+
+async def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    warnings: list[str] = []
+    control = ControlSocket(FakeHost(), warnings.append, lambda *_: None)
+    control.open(str(path))
+    try:
+        assert await asyncio.to_thread(Client(str(path)).get, "/v1/status") == {"version": "1"}
+        assert warnings == []
+    finally:
+        await control.close()
+
+
+async def test_a_living_daemons_stays(rig: Rig) -> None:
+    """The second one goes on without, and does not take it away when it ends."""
+    warnings: list[str] = []
+    second = ControlSocket(FakeHost(), warnings.append, lambda *_: None)
+    second.open(rig.path)
+    await second.close()
+    assert warnings == [
+        f"Control socket {rig.path} cannot be had: another daemon uses it; going on without it"
+    ]
+    assert await asyncio.to_thread(Client(rig.path).get, "/v1/status") == {"version": "1"}
+
+
+async def test_a_file_in_its_place_stays(tmp_path: Path) -> None:
+    path = tmp_path / "control.sock"
+    path.write_text("precious")
+    warnings: list[str] = []
+    control = ControlSocket(FakeHost(), warnings.append, lambda *_: None)
+    control.open(str(path))
+    await control.close()
+    assert len(warnings) == 1
+    assert path.read_text() == "precious"
+
+
+async def test_a_path_that_is_too_long_is_a_warning(tmp_path: Path) -> None:
+    warnings: list[str] = []
+    control = ControlSocket(FakeHost(), warnings.append, lambda *_: None)
+    control.open(str(tmp_path / ("x" * 200)))
+    await control.close()
+    assert len(warnings) == 1
+    assert "cannot be had" in warnings[0]
+
+
+def test_nobody_there(tmp_path: Path) -> None:
+    with pytest.raises(NotAnswered, match=r"is keepalive-py running\?"):
+        Client(str(tmp_path / "none")).get("/v1/status")
+
+
+def test_a_daemon_that_nobody_asks_does_not_import_aiohttp() -> None:
+    program = "import sys, keepalive_py.cli.daemon; sys.exit('aiohttp' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def mode(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
