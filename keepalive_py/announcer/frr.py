@@ -1,39 +1,103 @@
-"""FRR, asked through vtysh(1), whose answers are JSON. Membership of the group frrvty is enough."""
+"""FRR, asked over its daemons' vty sockets, in JSON. Membership of the group frrvty is enough.
+
+It is what vtysh(1) does, without a process for each question: a command and a NUL byte are sent; the
+answer ends with three NUL bytes and a status. bgpd is asked in its view mode, in which nothing
+can be changed. bfdd shows its peers in enable mode only; it is never asked anything else.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 
-from keepalive_py.announcer.routing import Exports, Session, address_or_none, host_route, run_json
+from keepalive_py.announcer.routing import (
+    LARGEST,
+    PATIENCE,
+    Exports,
+    NoAnswer,
+    Session,
+    address_or_none,
+    host_route,
+)
 from keepalive_py.net import Address
 
+RUN: Final = "/var/run/frr"
+END: Final = b"\0\0\0"
+DONE, WARNING = 0, 1  # a warning: the neighbour went away meanwhile
 FAMILIES: Final = {"ipv4Unicast": 4, "ipv6Unicast": 6}
 
 
 class Frr:
-    """`place`: a pathspace (`vtysh -N`), or with a slash in it the directory of its sockets."""
+    """`place`: a pathspace (as in `vtysh -N`), or with a slash in it the directory of its sockets."""
 
     name = "frr"
 
     def __init__(self, place: str = "") -> None:
-        option = [] if not place else ["--vty_socket", place] if "/" in place else ["-N", place]
-        self.command = ["vtysh", *option, "-c"]
+        self.directory = Path(place) if "/" in place else Path(RUN, place)
 
     async def sessions(self) -> list[Session]:
-        summary = await run_json([*self.command, "show bgp summary json"])
-        bfd = await run_json([*self.command, "show bfd peers json"])
-        return read_sessions(summary, read_bfd(bfd))
+        (summary,) = await self.ask("bgpd", "show bgp summary json")
+        return read_sessions(summary, await self.bfd())
+
+    async def bfd(self) -> dict[str, str]:
+        """By peer; nothing when bfdd does not run."""
+        if not (self.directory / "bfdd.vty").exists():
+            return {}
+        _, peers = await self.ask("bfdd", "enable", "show bfd peers json")
+        return read_bfd(peers)
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
-        found: dict[str, frozenset[Address]] = {}
-        for session in sessions:
-            routes: set[Address] = set()
-            for family in session.families:
-                question = f"show bgp ipv{family} unicast neighbors {session.name} advertised-routes json"
-                routes |= read_routes(await run_json([*self.command, question]))
-            found[session.name] = frozenset(routes)
+        asked = [(session.name, family) for session in sessions for family in sorted(session.families)]
+        answers = await self.ask(
+            "bgpd",
+            *(
+                f"show bgp ipv{family} unicast neighbors {name} advertised-routes json"
+                for name, family in asked
+            ),
+        )
+        found: dict[str, frozenset[Address]] = {session.name: frozenset() for session in sessions}
+        for (name, _), answer in zip(asked, answers, strict=True):
+            found[name] |= read_routes(answer)
         return found
+
+    async def ask(self, daemon: str, *commands: str) -> list[Any]:
+        """The answer to each, None when it says nothing. Raises NoAnswer."""
+        if not commands:
+            return []
+        socket = self.directory / f"{daemon}.vty"
+        try:
+            answers = await asyncio.wait_for(_ask(socket, commands), PATIENCE)
+            return [json.loads(answer or b"null") for answer in answers]
+        except TimeoutError:
+            raise NoAnswer(f"FRR at {socket} takes longer than {PATIENCE:g} s") from None
+        except PermissionError:
+            raise NoAnswer(f"FRR at {socket}: permission denied: join the group frrvty") from None
+        except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
+            raise NoAnswer(f"FRR at {socket}: {getattr(error, 'strerror', None) or error}") from None
+
+
+async def _ask(socket: Path, commands: Sequence[str]) -> list[bytes]:
+    reader, writer = await asyncio.open_unix_connection(socket, limit=LARGEST)
+    try:
+        answers = []
+        for command in commands:
+            writer.write(command.encode() + b"\0")
+            answers.append(await _answer(reader))
+        return answers
+    finally:
+        writer.close()
+
+
+async def _answer(reader: asyncio.StreamReader) -> bytes:
+    """Raises EOFError, ValueError."""
+    text = (await reader.readuntil(END))[: -len(END)]
+    status = (await reader.readexactly(1))[0]
+    if status not in (DONE, WARNING):
+        raise ValueError(text.decode(errors="replace").strip() or f"status {status}")
+    return text
 
 
 def read_sessions(summary: Any, bfd: dict[str, str]) -> list[Session]:

@@ -5,7 +5,6 @@ Order and outcome are asserted; how long each took, at the switch's kernel route
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,12 +24,7 @@ LACKING = {
 }
 
 
-# With FRR the story is not done: it plays as far as the killed routing daemon. Until it does,
-# it is only played on request.
-DAEMONS = ["bird", *(["frr"] if os.environ.get("KEEPALIVE_CLUSTER") == "frr" else [])]
-
-
-@pytest.fixture(scope="module", params=DAEMONS)
+@pytest.fixture(scope="module", params=["bird", "frr"])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     lacking = LACKING[request.param]
     if lacking:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
@@ -239,8 +240,8 @@ class Cluster:
         )
 
     def start(self) -> None:
-        for speaker in self.speakers.values():
-            speaker.start()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda speaker: speaker.start(), self.speakers.values()))
         for daemon in self.daemons.values():
             daemon.start()
 

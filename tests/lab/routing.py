@@ -101,7 +101,9 @@ SPEAKERS = {"bird": BirdSpeaker, "frr": FrrSpeaker}
 
 
 def _spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
-    return home.call(lambda: subprocess.Popen(argv, stdout=output, stderr=QUIET))
+    # BFD's packets must go out in time, also while the one processor is busy.
+    urgent = ["nice", "-n", "-10", *argv]
+    return home.call(lambda: subprocess.Popen(urgent, stdout=output, stderr=QUIET))
 
 
 def end(processes: list[subprocess.Popen[bytes] | None] | list[subprocess.Popen[bytes]]) -> None:

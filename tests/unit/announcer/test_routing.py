@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -108,6 +109,60 @@ def test_frr_tells_its_sessions() -> None:
     ]
     routes = {"advertisedRoutes": {"192.0.2.10/32": {}, "10.0.0.0/8": {}}}
     assert frr.read_routes(routes) == {ip_address("192.0.2.10")}
+
+
+async def vty(path: Path, answers: dict[str, bytes]) -> asyncio.Server:
+    """An FRR daemon's socket; `answers` with their status."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                command = (await reader.readuntil(b"\0"))[:-1].decode()
+                writer.write(answers.get(command, b"% Unknown command\0\0\0\2"))
+        writer.close()
+
+    return await asyncio.start_unix_server(serve, path)
+
+
+async def test_frr_is_asked_over_its_sockets(tmp_path: Path) -> None:
+    question = "show bgp ipv4 unicast neighbors 10.0.0.1 advertised-routes json"
+    bgpd = {
+        "show bgp summary json": b'{"ipv4Unicast":{"peers":{"10.0.0.1":{"state":"Established"}}}}\0\0\0\0',
+        question: b'{"advertisedRoutes": {"192.0.2.10/32": {}}}\0\0\0\0',
+    }
+    bfdd = {"enable": b"\0\0\0\0", "show bfd peers json": b'[{"peer": "10.0.0.1", "status": "up"}]\0\0\0\0'}
+    servers = [await vty(tmp_path / "bgpd.vty", bgpd), await vty(tmp_path / "bfdd.vty", bfdd)]
+    asked = frr.Frr(f"{tmp_path}/")
+    sessions = await asked.sessions()
+    expected = Session("10.0.0.1", ip_address("10.0.0.1"), True, "Established", frozenset((4,)), "up")
+    assert sessions == [expected]
+    assert await asked.exported(sessions) == {"10.0.0.1": frozenset((ip_address("192.0.2.10"),))}
+    bgpd[question] = b'{"warning": "no such neighbor"}\0\0\0\1'  # it went away meanwhile
+    assert await asked.exported(sessions) == {"10.0.0.1": frozenset()}
+    for server in servers:
+        server.close()
+
+
+@pytest.mark.parametrize("answer", [b"% Unknown command\0\0\0\2", b"{]\0\0\0\0", b"{}"])
+async def test_frr_that_says_nonsense_is_no_answer(tmp_path: Path, answer: bytes) -> None:
+    with pytest.raises(NoAnswer, match="No such file"):
+        await frr.Frr(f"{tmp_path}/").sessions()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\0")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_unix_server(serve, tmp_path / "bgpd.vty")
+    with pytest.raises(NoAnswer, match="FRR at"):
+        await frr.Frr(f"{tmp_path}/").sessions()
+    server.close()
+
+
+def test_frr_has_its_sockets_where_its_pathspace_says() -> None:
+    assert str(frr.Frr().directory) == "/var/run/frr"
+    assert str(frr.Frr("blue").directory) == "/var/run/frr/blue"
+    assert str(frr.Frr("/run/lab").directory) == "/run/lab"
 
 
 def test_gobgp_tells_its_sessions() -> None:
