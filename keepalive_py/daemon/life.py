@@ -36,6 +36,7 @@ from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
 from keepalive_py.daemon.reload_time import ReloadTimeFile
+from keepalive_py.daemon.state_directory import state_directory
 from keepalive_py.daemon.supervisor import Supervisor
 from keepalive_py.daemon.systemd import ServiceNotifier
 from keepalive_py.dataplane import agent_of, choose
@@ -129,6 +130,7 @@ class Life:
             Notifier(launcher.launch, account, voice.warn, time.time),
             router_id=router_id(config),
             reconcile_interval=self.options.reconcile_interval,
+            state=state_directory(self.options),
         )
 
     def running(self, supervisor: Supervisor) -> None:

@@ -27,6 +27,7 @@ class Probes:
         self.registry = registry
         self.on_verdict = on_verdict
         self.subscriptions: dict[CheckerState, Subscription] = {}
+        self.remembered: dict[CheckerState, float] = {}  # when a former process would have run it
 
     def follow(self, services: Iterable[ServiceState]) -> list[CheckerState]:
         """Probe the checks of `services`; those that are as before just go on. Returns the
@@ -45,10 +46,22 @@ class Probes:
     def follow_one(self, service: ServiceState, checker: CheckerState, name: str) -> None:
         subscription = self.going_on(self.subscriptions.get(checker), checker)
         if subscription is None:
-            subscription = self.added(checker, first_in(self.registry, checker.config, name))
+            subscription = self.added(checker, self.first_for(checker, name))
         self.subscriptions[checker] = subscription
         if service.suspended and not subscription.suspended:
             self.engine.suspend(subscription)
+
+    def first_for(self, checker: CheckerState, name: str) -> float:
+        """Seconds until the first run: one that is remembered keeps its place in the interval."""
+        due = self.remembered.pop(checker, None)
+        if due is None:
+            return first_in(self.registry, checker.config, name)
+        return (due - self.engine.clock()) % checker.config.delay_loop
+
+    def next_run(self, checker: CheckerState) -> float | None:
+        """When it is due, on the engine's clock; None: nobody probes it."""
+        subscription = self.subscriptions.get(checker)
+        return None if subscription is None or subscription.suspended else subscription.due
 
     def forget_removed(self) -> None:
         """Probe no more for checks that a reload has removed."""

@@ -16,7 +16,7 @@ import asyncio
 import contextlib
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop
@@ -26,14 +26,17 @@ from keepalive_py.daemon.announcing import Announcing
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
+from keepalive_py.daemon.remembering import Remembering
 from keepalive_py.daemon.sessions import BfdChecks
 from keepalive_py.daemon.slices import SLICE, reload_slices, sliced
+from keepalive_py.daemon.state_directory import StateDirectory
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
 from keepalive_py.health.reload import reload as reload_health
+from keepalive_py.health.remembered import Memory
 from keepalive_py.health.report import report
 from keepalive_py.health.service_state import ServiceState
 from keepalive_py.health.verdict import Reason, Verdict
@@ -49,7 +52,7 @@ STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
 
 class Supervisor:
     """Runs one configuration after the other on one dataplane. `present` are the addresses of
-    this host, for ha_suspend."""
+    this host, for ha_suspend; `state` is where health is kept over a restart."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Supervisor:
         router_id: str,
         reconcile_interval: float = 60.0,
         present: frozenset[Address] = frozenset(),
+        state: StateDirectory | None = None,
     ) -> None:
         self.config = config
         self.dataplane = dataplane
@@ -78,6 +82,7 @@ class Supervisor:
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
+        self.remembering = Remembering(self, state or StateDirectory(""))
         self.events = Counter[str]()
         self.reloads = 0
         self._task: asyncio.Task[None] | None = None
@@ -116,6 +121,13 @@ class Supervisor:
             "events": dict(self.events),
         }
 
+    def statistics_kept(self) -> Mapping[str, object]:
+        """What is counted on over a restart."""
+        return {"reloads": self.reloads, "table_repairs": self.writer.repaired, "events": dict(self.events)}
+
+    def next_run(self, checker: CheckerState) -> float | None:
+        return self.probes.next_run(checker)
+
     # Start.
 
     async def start(self) -> None:
@@ -129,7 +141,13 @@ class Supervisor:
         self.notifier.configure(defs, router_id=self.router_id)
         self.watch_addresses(self.config)
         self.files.prepare(self.config.track_files)
-        self.services, events = lifecycle.start(self.config, self.now, self.present, self.files.known)
+        memory = self.recalled()
+        self.services, events = lifecycle.start(
+            self.config, self.now, self.present, self.files.known, memory.restore
+        )
+        self.probes.remembered = memory.due
+        if memory.servers:
+            voice.say(f"Health of {memory.servers} real servers is remembered, {memory.down} are down")
         self.take_over(self.config, self.services)
         self.happened(events)
         self.follow_events(self.probes.follow(self.services))
@@ -137,7 +155,18 @@ class Supervisor:
         self.writer.touch_everything()
         await self.tell_armed(Reason.START)
         await self.writer.settled()
+        self.remembering.start()
         await self.announcing.follow(self.config)
+
+    def recalled(self) -> Memory:
+        """What a former process left of health; its statistics are counted on."""
+        memory, kept = self.remembering.recalled()
+        self.reloads += counted(kept.get("reloads"))
+        self.writer.repaired += counted(kept.get("table_repairs"))
+        events = kept.get("events")
+        if isinstance(events, Mapping):
+            self.events.update({str(name): counted(number) for name, number in events.items()})
+        return memory
 
     def take_over(self, config: Config, services: list[ServiceState]) -> None:
         """What the table is made from, all at once."""
@@ -173,6 +202,8 @@ class Supervisor:
         if events:
             self.happened(events)
             self.changed(checker)
+        elif checker.failures:
+            self.remember(checker)
         return delay
 
     def event_verdict(self, checker: CheckerState, verdict: Verdict) -> None:
@@ -183,6 +214,12 @@ class Supervisor:
         place = self.index.get(server.service) if server is not None and server.service is not None else None
         if place is not None:
             self.writer.touch(place)
+        self.remember(checker)
+
+    def remember(self, checker: CheckerState) -> None:
+        server = checker.server
+        if server is not None and server.service is not None:
+            self.remembering.touch((server.service,))
 
     def notify(self, events: Iterable[Event]) -> None:
         self.announcing.wake()
@@ -260,6 +297,7 @@ class Supervisor:
             self.take_over(config, services)
         self.probes.forget_removed()
         self.follow_events(driven)
+        self.remembering.touch(services)
         self.reloads += 1
         # Read as well: an operator who reloads because the table is wrong gets it made right.
         self.writer.touch_everything()
@@ -297,6 +335,7 @@ class Supervisor:
         if self.addresses is not None:
             self.addresses.close()
         await self.end_writer()
+        await self.remembering.close()
         if not keep_table:
             events = lifecycle.stop(self.services, self.config.global_defs, self.now)
             voice.tell(events)
@@ -325,3 +364,8 @@ class Supervisor:
                 await self.writer.flush()
         else:
             await self.writer.remove_all()
+
+
+def counted(value: object) -> int:
+    """A number that is remembered, if it is one."""
+    return value if isinstance(value, int) and value > 0 else 0

@@ -8,6 +8,7 @@
 | `quorum` | gained or lost, with hysteresis; the swap with the sorry server |
 | `report` | one verdict and all that follows from it |
 | `lifecycle`, `reload` | start, stop; going on under a new configuration |
+| `remembered` | health as plain values, for the next process |
 | `suspension` | ha_suspend: which checks sleep |
 | `events` | what happened, as values |
 | `wording` | events as keepalived's log lines, FIFO lines and mails |

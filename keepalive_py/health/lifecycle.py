@@ -24,23 +24,29 @@ from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
 from keepalive_py.net import Address
 
 Known = Callable[[RealServer, CheckConfig], Verdict | None]
+Recall = Callable[[ServiceState, float], None]
 
 
 def nothing_known(rs: RealServer, check: CheckConfig) -> None:
     """No check's answer is known before it runs."""
 
 
+def nothing_recalled(service: ServiceState, now: float) -> None:
+    """No process before us has left word of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outset:
     """What surrounds a beginning: the configuration, the time, this host's addresses (for
-    ha_suspend), the answers that are known already (of files, BFD sessions), and whether it is a
-    fresh start, where the first failure decides."""
+    ha_suspend), the answers that are known already (of files, BFD sessions), whether it is a
+    fresh start, where the first failure decides, and what is remembered of a former process."""
 
     config: Config
     now: float
     present: AbstractSet[Address]
     known: Known
     fresh: bool
+    recall: Recall = nothing_recalled
 
 
 def start(
@@ -48,13 +54,15 @@ def start(
     now: float,
     present: AbstractSet[Address] = frozenset(),
     known: Known = nothing_known,
+    recall: Recall = nothing_recalled,
 ) -> tuple[list[ServiceState], list[Event]]:
     """Every virtual server before any check has run, in file order, and what that means.
 
     Servers without alpha are taken for alive. `present` are the addresses of this host, for
-    ha_suspend; `known` gives the verdict of a check whose answer is there already.
+    ha_suspend; `known` gives the verdict of a check whose answer is there already; `recall`
+    gives a virtual server what was known of it before a restart (`remembered.Memory.restore`).
     """
-    outset = Outset(config, now, present, known, fresh=True)
+    outset = Outset(config, now, present, known, fresh=True, recall=recall)
     services: list[ServiceState] = []
     events: list[Event] = []
     for vs in config.virtual_servers:
@@ -75,6 +83,7 @@ def new_service(vs: VirtualServer, outset: Outset) -> ServiceState:
     """A virtual server without history."""
     service = ServiceState(vs, members_of(vs, outset.config), outset.now)
     service.put(new_server(service, rs, outset) for rs in vs.real_servers)
+    outset.recall(service, outset.now)
     service.suspended = is_suspended(service, outset.present)
     return service
 

@@ -34,6 +34,12 @@ def has_gained(service: ServiceState) -> bool:
     return not service.quorum_up and service.alive_weight >= max(1, vs.quorum + vs.hysteresis)
 
 
+def still_has(service: ServiceState) -> bool:
+    """Whether a quorum that is up stays so."""
+    vs = service.vs
+    return service.alive_weight >= max(1, vs.quorum - vs.hysteresis)
+
+
 def weigh(service: ServiceState, now: float, reason: Reason) -> list[Event]:
     """Compare the alive weight with the quorum, and swap pool and sorry server if it moved."""
     if has_lost(service):

@@ -11,7 +11,6 @@ LAB_DAEMON=keepalived runs the tests that make sense for it with the real one, t
 from __future__ import annotations
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from lab.daemons import Daemon, Keepalived, KeepalivePy
 from lab.needs import lacking
 from lab.servers import Server
 from lab.topology import GUE_PORT, VIP, Topology
+from lab.traced import Traced
 from lab.traffic import Client, Stream
 from lab.waiting import equal, eventually
 
@@ -246,24 +246,6 @@ def test_healthy_servers_lose_nothing(
     assert stream.alive()
     assert all(probing - DETECTION <= moment <= probing for moment in began)
     stream.close()
-
-
-READS = {4, 8, 11, 13, 15}  # IPVS_CMD_GET_* of linux/ip_vs.h
-
-
-class Traced(KeepalivePy):
-    """The daemon with every netlink message it sends on record."""
-
-    def command(self) -> list[str]:
-        # -D: the daemon, not strace, is the process that we started.
-        trace = ["strace", "-D", "-f", "-qq", "-xx", "-s", "64", "-e", "trace=sendto,sendmsg"]
-        return [*trace, "-o", str(self.directory / "trace"), *super().command()]
-
-    def writes(self) -> list[int]:
-        """The IPVS commands so far that change something."""
-        text = (self.directory / "trace").read_text(errors="replace")
-        sent = re.findall(r'nlmsg_type=IPVS, [^}]*\}, "\\x(..)', text)
-        return [command for command in (int(digits, 16) for digits in sent) if command not in READS]
 
 
 @pytest.mark.skipif(bool(lacking("strace")), reason=lacking("strace"))

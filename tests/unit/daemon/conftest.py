@@ -13,6 +13,7 @@ from daemon_rig import Process, Rig, Start, config_of
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.kinds import Script
 from keepalive_py.daemon import probes, voice
+from keepalive_py.daemon.state_directory import StateDirectory
 from keepalive_py.daemon.supervisor import Supervisor
 from keepalive_py.dataplane import MemoryDataplane
 from keepalive_py.notify.notifier import Notifier
@@ -25,7 +26,7 @@ async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
     monkeypatch.setattr(probes, "FIRST_CHECK", 1e6)
     rigs: list[Rig] = []
 
-    async def started(text: str, dataplane: MemoryDataplane | None = None) -> Rig:
+    async def started(text: str, dataplane: MemoryDataplane | None = None, state: str = "") -> Rig:
         dataplane = dataplane or MemoryDataplane()
         engine = Engine(registry=REGISTRY, trouble=voice.trouble)
         engine.attach(asyncio.get_running_loop())
@@ -38,7 +39,13 @@ async def start(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Start]:
 
         notifier = Notifier(launch, account, voice.warn, lambda: 0.0)
         supervisor = Supervisor(
-            config_of(text), dataplane, engine, notifier, router_id="LVS1", reconcile_interval=0.0
+            config_of(text),
+            dataplane,
+            engine,
+            notifier,
+            router_id="LVS1",
+            reconcile_interval=0.0,
+            state=StateDirectory(state),
         )
         rigs.append(Rig(supervisor, dataplane, logged, scripts))
         await supervisor.start()

@@ -1,0 +1,83 @@
+"""A new process takes over from the old one under load: nothing is lost, nothing is written.
+
+A client never stops asking while the daemon is stopped or killed and started anew. One server is
+down all the time: keepalived, which takes every server for up at a start, would send it clients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from lab.daemons import Daemon
+from lab.needs import lacking
+from lab.topology import VIP, Topology
+from lab.traced import Traced
+from lab.traffic import Client
+from lab.waiting import eventually
+from test_traffic import until_served_by, virtual_server
+
+LACKING = lacking("ipvsadm", "ip", "strace")
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
+
+
+@pytest.fixture
+def topology() -> Iterator[Topology]:
+    built = Topology(servers=3)
+    yield built
+    built.close()
+
+
+def stop(daemon: Daemon) -> None:
+    assert daemon.stop() == 0
+
+
+def kill(daemon: Daemon) -> None:
+    daemon.kill()
+
+
+def until_remembered(directory: Path) -> None:
+    """A change is on the disk within moments, and not before it happened."""
+    file = directory / "state" / "health.json"
+    eventually(lambda: file.exists() and '"DOWN"' in file.read_text(), within=30, what="the file")
+
+
+def started_again(daemon: Daemon) -> list[str]:
+    """What it says until it is up."""
+    before = len(daemon.lines())
+    daemon.start()
+    complete = "Startup complete"
+    eventually(lambda: complete in daemon.lines()[before:], within=60, what=f"start\n{daemon.tail()}")
+    return daemon.lines()[before:]
+
+
+@pytest.mark.parametrize("end", [stop, kill], ids=["stop -I", "kill -9"])
+def test_a_restart_under_load_loses_nothing_and_writes_nothing(
+    end: Callable[[Daemon], None], topology: Topology, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    daemon = Traced(topology.node, tmp_path, options=("-I", "--state-directory", str(state)))
+    daemon.config.write_text(virtual_server(VIP[4], [topology.address(number) for number in (1, 2, 3)]))
+    topology.servers[4][1].be("refuse")
+    daemon.start()
+    until_served_by(topology, 1, 3)
+    until_remembered(tmp_path)
+    assert daemon.writes() != [], "the trace shows nothing: the test proves nothing"
+
+    with Client(topology.client, VIP[4], 80) as client:
+        client.sees("rs1", "rs3")
+        for _ in range(2):
+            end(daemon)
+            client.more()
+            said = started_again(daemon)
+            client.sees("rs1", "rs3")
+            assert "Health of 3 real servers is remembered, 1 are down" in said
+            assert daemon.writes() == []
+        assert client.errors() == []
+
+        topology.servers[4][1].be("serve")  # it is being probed, and nothing else changed
+        until_served_by(topology, 1, 2, 3)
+        client.sees("rs1", "rs2", "rs3")
+    assert client.errors() == []
+    daemon.stop()
