@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from lab.live_time import within
 from lab.namespace import Namespace, link
 
 VIP = {4: "10.99.0.1", 6: "fd99::1"}
@@ -100,7 +101,7 @@ def _bound(family: int, kind: int, where: tuple[str, int]) -> socket.socket:
 
 async def _ask(address: str, port: int, *, udp: bool) -> str:
     try:
-        return await asyncio.wait_for(_udp(address, port) if udp else _tcp(address, port), 3)
+        return await within(3, _udp(address, port) if udp else _tcp(address, port))
     except (OSError, TimeoutError):
         return ""
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import Future
 from dataclasses import dataclass
 
+from lab.live_time import within
 from lab.namespace import Namespace
 from lab.waiting import eventually
 
@@ -38,7 +39,8 @@ async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str
 
 class Client:
     """Opens a connection to `address`:`port` after the other, `lanes` at a time, asks who
-    answers, closes. Use as a context manager; `attempts` grows while it runs.
+    answers within `timeout` seconds of live time, closes. Use as a context manager; `attempts`
+    grows while it runs.
     """
 
     def __init__(
@@ -80,9 +82,9 @@ class Client:
         began = time.monotonic()
         server, error, port = "", "", 0
         try:
-            reader, writer = await asyncio.wait_for(self._connect(), self.timeout)
+            reader, writer = await within(self.timeout, self._connect())
             port = writer.get_extra_info("sockname")[1]
-            server = await asyncio.wait_for(ask(reader, writer), self.timeout)
+            server = await within(self.timeout, ask(reader, writer))
             error = "" if server else "no answer"
         except TimeoutError:
             error = "timeout after connecting" if port else "timeout while connecting"
@@ -104,23 +106,23 @@ class Client:
     def answered(self, since: float = 0.0) -> int:
         return sum(1 for one in self.attempts if one.server and one.began >= since)
 
-    def sees(self, *servers: str, within: float = 20.0) -> None:
+    def sees(self, *servers: str, limit: float = 20.0) -> None:
         """Wait until exactly these servers answer, in twenty connections in a row."""
 
         def reached() -> bool:
             recent = self.attempts[-20:]
             return len(recent) == 20 and {one.server for one in recent} == set(servers)
 
-        eventually(reached, within=within, what=f"answers of {servers}; last: {self.attempts[-3:]}")
+        eventually(reached, within=limit, what=f"answers of {servers}; last: {self.attempts[-3:]}")
 
-    def more(self, count: int = 50, within: float = 20.0) -> None:
+    def more(self, count: int = 50, limit: float = 20.0) -> None:
         """Wait for so many more connections to end, well or not."""
         wanted = len(self.attempts) + count
 
         def reached() -> bool:
             return len(self.attempts) >= wanted
 
-        eventually(reached, within=within, what=f"{count} more connections")
+        eventually(reached, within=limit, what=f"{count} more connections")
 
 
 class Stream:
