@@ -23,32 +23,29 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from keepalive_py.config.model import Forwarding, LvsSyncDaemon, LvsTimeouts
-from keepalive_py.dataplane.ipvs import IpvsDataplane
+from keepalive_py.dataplane.ipvs import BREATH, IpvsDataplane
 from keepalive_py.dataplane.namespace import run_in
 from keepalive_py.dataplane.nftables import Contents, SourceTable
 from keepalive_py.dataplane.port import Refusal, ServiceCounters
+from keepalive_py.dataplane.settle import service_of
 from keepalive_py.errors import FeatureMissing, KernelRefused
 from keepalive_py.net import Address, Family, family_of
-from keepalive_py.plan.steps import (
-    AddDestination,
-    AddLocalAddress,
-    DeleteLocalAddress,
-    DeleteService,
-    EditDestination,
-    Step,
-)
+from keepalive_py.plan.steps import AddLocalAddress, DeleteLocalAddress, DeleteService, Step
 from keepalive_py.plan.table import Destination, ServiceEntry, ServiceKey, Table
+from keepalive_py.wire.ipvs import TRANSLATED
 
 SYSCTL = Path("/proc/sys")
 CONNTRACK = "net/ipv4/vs/conntrack"
 FORWARDING = {Family.INET: "net/ipv4/ip_forward", Family.INET6: "net/ipv6/conf/all/forwarding"}
 
 OTHER_FAMILY = "a local address must be of the service's family"
+
+PART = 256  # steps before other tasks get their turn
 
 LocalStep = AddLocalAddress | DeleteLocalAddress
 Pools = dict[ServiceKey, tuple[Address, ...]]
@@ -61,7 +58,7 @@ class FullnatSnatDataplane:
 
     def __init__(self, *, namespace: str | None = None) -> None:
         self._namespace = namespace
-        self._ipvs = IpvsDataplane(namespace=namespace)
+        self._ipvs = IpvsDataplane(namespace=namespace, mainline=TRANSLATED)
         self._source: SourceTable | None = None
         self._contents = Contents()
         self._lock = asyncio.Lock()
@@ -92,17 +89,18 @@ class FullnatSnatDataplane:
             table = await self._ipvs.read()
             if self.in_kernel:
                 return table
-            self._contents = self._read_source()
-        for key, entry in table.items():
-            addresses = self._addresses(key)
-            if addresses:
-                table[key] = _as_fullnat(entry, addresses)
+            self._contents = await self._read_source()
+        for place, key in enumerate(self._contents.services):
+            if key in table:
+                table[key] = _as_fullnat(table[key], self._addresses(key))
+            if place % BREATH == 0:
+                await asyncio.sleep(0)
         return table
 
-    def _read_source(self) -> Contents:
+    async def _read_source(self) -> Contents:
         """Ours, or nothing where there is no nf_tables: then no service is FULLNAT."""
         try:
-            return self._opened().read()
+            return await self._opened().read()
         except (FeatureMissing, KernelRefused, OSError):
             return Contents()
 
@@ -115,24 +113,28 @@ class FullnatSnatDataplane:
         return self._contents.pools.get(self._contents.services.get(key, ""), ())
 
     async def apply(self, steps: Sequence[Step]) -> list[Refusal]:
-        """Source addresses that come, then IPVS, then source addresses that go."""
         if self.in_kernel:
             return await self._ipvs.apply(steps)
+        refusals: list[Refusal] = []
+        async with self._lock:
+            for part in _parts(steps):
+                refusals += await self._apply_part(part)
+        return refusals
+
+    async def _apply_part(self, steps: Sequence[Step]) -> list[Refusal]:
+        """Source addresses that come, then IPVS, then source addresses that go."""
         local = [step for step in steps if isinstance(step, LocalStep)]
         leaving: Pools = {
             step.key: ()
             for step in steps
             if isinstance(step, DeleteService) and step.key in self._contents.services
         }
-        async with self._lock:
-            refusals = self._change_local(local)
-            refusals += await self._ipvs.apply(
-                [_plain(step) for step in steps if not isinstance(step, LocalStep)]
-            )
-            self._forget(leaving)
-        return _as_asked(refusals, steps)
+        refusals = await self._change_local(local)
+        refusals += await self._ipvs.apply([step for step in steps if not isinstance(step, LocalStep)])
+        await self._forget(leaving)
+        return refusals
 
-    def _change_local(self, steps: Sequence[LocalStep]) -> list[Refusal]:
+    async def _change_local(self, steps: Sequence[LocalStep]) -> list[Refusal]:
         foreign = [step for step in steps if family_of(step.address) is not step.key.family]
         refusals = [Refusal(step, errno.EAFNOSUPPORT, OTHER_FAMILY) for step in foreign]
         steps = [step for step in steps if step not in foreign] if foreign else steps
@@ -140,7 +142,7 @@ class FullnatSnatDataplane:
             return refusals
         try:
             self._prepare(step.key.family for step in steps if isinstance(step, AddLocalAddress))
-            self._contents = self._opened().change(self._contents, self._pools_after(steps))
+            self._contents = await self._opened().change(self._contents, self._pools_after(steps))
         except KernelRefused as refused:
             refusals += [Refusal(step, refused.errno, refused.hint) for step in steps]
         except (FeatureMissing, OSError) as missing:
@@ -148,22 +150,27 @@ class FullnatSnatDataplane:
         return refusals
 
     def _pools_after(self, steps: Iterable[LocalStep]) -> Pools:
-        pools: Pools = {}
+        """Sorted, so that services with the same addresses share a pool however they got them."""
+        pools: dict[ServiceKey, list[Address]] = {}
         for step in steps:
-            now = pools.get(step.key, self._addresses(step.key))
-            others = tuple(address for address in now if address != step.address)
-            pools[step.key] = (*others, step.address) if isinstance(step, AddLocalAddress) else others
-        return pools
+            pool = pools.get(step.key)
+            if pool is None:
+                pool = pools[step.key] = list(self._addresses(step.key))
+            if step.address in pool:
+                pool.remove(step.address)
+            if isinstance(step, AddLocalAddress):
+                pool.append(step.address)
+        return {key: tuple(sorted(pool, key=int)) for key, pool in pools.items()}
 
-    def _forget(self, leaving: Pools) -> None:
+    async def _forget(self, leaving: Pools) -> None:
         """Entries of services that are gone. A refusal is harmless: nothing matches them any
         more, and the next read sees what is left."""
         if not leaving:
             return
         try:
-            self._contents = self._opened().change(self._contents, leaving)
+            self._contents = await self._opened().change(self._contents, leaving)
         except (KernelRefused, OSError):
-            self._contents = self._read_source()
+            self._contents = await self._read_source()
 
     def _prepare(self, families: Iterable[Family]) -> None:
         """KernelRefused when the kernel is not set up for FULLNAT and we cannot or must not do it."""
@@ -202,17 +209,15 @@ class FullnatSnatDataplane:
         await self._ipvs.stop_sync_daemon(daemon, master=master)
 
 
-def _plain(step: Step) -> Step:
-    """The step as IPVS knows it: FULLNAT is NAT there."""
-    if isinstance(step, (AddDestination, EditDestination)) and step.destination.forwarding is Forwarding.FNAT:
-        return replace(step, destination=replace(step.destination, forwarding=Forwarding.NAT))
-    return step
-
-
-def _as_asked(refusals: list[Refusal], steps: Sequence[Step]) -> list[Refusal]:
-    """Refusals name the step that the caller gave, not its plain form."""
-    given = {_plain(step): step for step in steps}
-    return [replace(refusal, step=given.get(refusal.step, refusal.step)) for refusal in refusals]
+def _parts(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:
+    """Of about PART steps each; what is done to a service in one run stays together."""
+    start = 0
+    for at in range(PART, len(steps)):
+        if at - start >= PART and service_of(steps[at]) != service_of(steps[at - 1]):
+            yield steps[start:at]
+            start = at
+    if start < len(steps):
+        yield steps[start:]
 
 
 def _as_fullnat(entry: ServiceEntry, addresses: tuple[Address, ...]) -> ServiceEntry:
@@ -223,7 +228,14 @@ def _as_fullnat(entry: ServiceEntry, addresses: tuple[Address, ...]) -> ServiceE
 def _fullnat(destination: Destination) -> Destination:
     if destination.forwarding is not Forwarding.NAT:
         return destination
-    return replace(destination, forwarding=Forwarding.FNAT)
+    return Destination(
+        destination.endpoint,
+        Forwarding.FNAT,
+        destination.weight,
+        destination.u_threshold,
+        destination.l_threshold,
+        destination.tunnel,
+    )
 
 
 def _sysctl(namespace: str | None, name: str) -> str:

@@ -56,18 +56,26 @@ D = TypeVar("D")
 
 class IpvsDataplane:
     """`namespace`: the network namespace whose IPVS this is (None: our own, "": init's).
-    `buffer`: bytes for the kernel's answers."""
+    `buffer`: bytes for the kernel's answers. `mainline`: how to speak to a kernel without the
+    FULLNAT patches."""
 
     name = "ipvs"
 
-    def __init__(self, *, namespace: str | None = None, buffer: int = BUFFER) -> None:
+    def __init__(
+        self,
+        *,
+        namespace: str | None = None,
+        buffer: int = BUFFER,
+        mainline: Flavour = wire.MAINLINE,
+    ) -> None:
         self._namespace = namespace
         self._buffer = buffer
+        self._mainline = mainline
         self._netlink: GenericNetlink | None = None
         self._lock = asyncio.Lock()
         self._breath = 0
         self.version: wire.Version | None = None
-        self.flavour = wire.MAINLINE
+        self.flavour = mainline
 
     @property
     def service_options(self) -> frozenset[str]:
@@ -86,7 +94,7 @@ class IpvsDataplane:
         try:
             await self._find_family()
             self.version = self._ask_version()
-            self.flavour = wire.flavour_of(self._kernel.commands)
+            self.flavour = wire.flavour_of(self._kernel.commands, self._mainline)
         except BaseException:
             await self.close()
             raise

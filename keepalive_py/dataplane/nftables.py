@@ -1,13 +1,15 @@
 """The nf_tables table that FULLNAT on a stock kernel lives in.
 
 Every change is one transaction: the kernel takes all of it or nothing. As with IPVS, the
-answers are in the socket's queue when send() returns, so nothing here waits.
+answers are in the socket's queue when send() returns, so nothing here waits; a large table is
+read with yields.
 
 See linux/netfilter/nf_tables.h; the messages are `wire.nftables`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import socket
@@ -24,7 +26,6 @@ from keepalive_py.wire import nftables as wire
 
 NETLINK_NETFILTER = 12
 NFGENMSG = 4  # bytes before the attributes
-AT_ONCE = 10_000  # services in one transaction: it must fit the send buffer
 NEEDS = "a kernel with nf_tables and its nat chain (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_NUMGEN)"
 
 
@@ -55,7 +56,7 @@ class SourceTable:
 
     # ------------------------------------------------------------ reading
 
-    def read(self) -> Contents:
+    async def read(self) -> Contents:
         """Everything in the table; `whole` is False when it is missing or not as we made it."""
         found = Contents()
         rules = [wire.decode_rule(body) for body in self._dump(wire.dump_rules())]
@@ -64,11 +65,14 @@ class SourceTable:
         if not found.whole:
             return found
         for name in wire.MAPS:
-            for element in self._elements(name):
-                found.services[wire.decode_key(name, element.key)] = element.chain
+            for body in self._dump(wire.dump_elements(name)):
+                for element in wire.decode_elements(body):
+                    found.services[wire.decode_key(name, element.key)] = element.chain
+                await asyncio.sleep(0)
         for chain, looked in rules:
             if wire.is_pool(chain):
                 found.pools[chain] = wire.pool_addresses(self._elements(looked))
+                await asyncio.sleep(0)
         return found
 
     def _elements(self, name: str) -> Iterator[wire.Element]:
@@ -93,21 +97,19 @@ class SourceTable:
 
     # ------------------------------------------------------------ changing
 
-    def change(self, before: Contents, wanted: Mapping[ServiceKey, tuple[Address, ...]]) -> Contents:
+    async def change(self, before: Contents, wanted: Mapping[ServiceKey, tuple[Address, ...]]) -> Contents:
         """Lead the services in `wanted` to pools of these addresses (none: to no pool at all),
-        and drop pools that nothing leads to, and the table when no service is left. The
-        other services stay. Raises KernelRefused."""
+        and drop pools that nothing leads to, and the table when no service is left; all of it in
+        one transaction. The other services stay. Raises KernelRefused."""
         if not before.whole:
             if not any(wanted.values()):
                 return before
-            before = self.read()
+            before = await self.read()
         if not before.whole:
             self._transact(wire.rebuild())
             before = Contents(whole=True)
         after = Contents(True, dict(before.services), dict(before.pools))
-        keys = list(wanted)
-        for start in range(0, len(keys), AT_ONCE):
-            self._transact(_moves(after, {key: wanted[key] for key in keys[start : start + AT_ONCE]}))
+        self._transact(_moves(after, wanted))
         if not after.services:
             self.remove()
             return Contents()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address, IPv6Address
 from socket import htonl, htons, ntohl
 from typing import Final, NamedTuple
@@ -107,6 +107,12 @@ MAINLINE: Final = Flavour(
     tunnels=True,
 )
 
+# A mainline kernel beside which something else translates the source address: to IPVS itself,
+# FULLNAT is NAT, and read back it is NAT.
+TRANSLATED: Final = replace(
+    MAINLINE,
+    forwarding={Forwarding.FNAT: 0, **MAINLINE.forwarding},
+)
 
 # Kernels with the FULLNAT patches; they know commands 18 to 20. Their service attribute 11 is
 # a timeout in some and the persistence engine in others, so it is never sent to any. They
@@ -121,9 +127,9 @@ FULLNAT: Final = Flavour(
 )
 
 
-def flavour_of(commands: Collection[int]) -> Flavour:
+def flavour_of(commands: Collection[int], mainline: Flavour = MAINLINE) -> Flavour:
     """The flavour of a kernel by the commands its IPVS family lists (CTRL_CMD_GETFAMILY)."""
-    return FULLNAT if {Command.NEW_LOCAL, Command.DEL_LOCAL, Command.GET_LOCAL} <= set(commands) else MAINLINE
+    return FULLNAT if {Command.NEW_LOCAL, Command.DEL_LOCAL, Command.GET_LOCAL} <= set(commands) else mainline
 
 
 class Inexpressible(ValueError):
