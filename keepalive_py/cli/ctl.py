@@ -12,11 +12,13 @@ from keepalive_py import __version__
 from keepalive_py.cli.commands import (
     Command,
     announcer,
+    check,
     config,
     config_fmt,
     config_tools,
     ecmp,
     genhash,
+    live,
     local_addresses,
     render,
     sessions,
@@ -26,6 +28,8 @@ from keepalive_py.cli.commands import (
 
 COMMANDS: tuple[Command, ...] = (
     status.COMMAND,
+    *live.COMMANDS,
+    *check.COMMANDS,
     config.CHECK,
     config_fmt.COMMAND,
     config.DIFF,
@@ -41,6 +45,7 @@ COMMANDS: tuple[Command, ...] = (
     ecmp.COMMAND,
 )
 GROUPS = {
+    "check": "health checks",
     "config": "look at configurations without running them",
     "announcer": "virtual addresses and their announcement by BGP",
 }

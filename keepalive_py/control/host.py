@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Protocol
+
+from keepalive_py.control.journal import Journal
 
 Json = dict[str, Any]
 
 
 class Host(Protocol):
-    """Everything here is called on the event loop and must return at once."""
+    """Everything here is called on the event loop, and either returns at once or yields to it. Each
+    may raise Fault, `unavailable` while the daemon starts."""
+
+    @property
+    def journal(self) -> Journal:
+        """What happened lately."""
 
     def status(self) -> Json:
         """A summary of what there is and how it is."""
+
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
+        """`what` is snapshot, services, servers or checks, as JSON; of those that are `wanted`: by
+        service, server, state (see `daemon.selection`)."""
+
+    def run_checks(self, service: str, server: str) -> int:
+        """Start the checks of these servers now. How many were started."""
+
+    def names(self) -> list[str]:
+        """Of all virtual servers."""

@@ -4,15 +4,36 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from keepalive_py import __version__
+from keepalive_py.control.faults import unavailable
 from keepalive_py.control.host import Json
+from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import dump
+from keepalive_py.daemon.listing import Kept, joined
+from keepalive_py.daemon.selection import Choice
+from keepalive_py.daemon.snapshot import (
+    NO_COUNTERS,
+    AllCounters,
+    Moment,
+    check,
+    real_server,
+    sections,
+    slots_of,
+    virtual_server,
+)
+from keepalive_py.errors import KeepaliveError
+from keepalive_py.health.names import rs_name, vs_name
 from keepalive_py.health.service_state import ServiceState
 
 if TYPE_CHECKING:
     from keepalive_py.daemon.life import Life
+    from keepalive_py.daemon.supervisor import Supervisor
+
+COUNTERS_KEPT = 1.0  # seconds
 
 
 class Controlled:
@@ -20,22 +41,78 @@ class Controlled:
 
     def __init__(self, life: Life) -> None:
         self.life = life
+        self.kept = Kept()
+        self._counters: AllCounters = NO_COUNTERS
+        self._counted = 0.0
+
+    @property
+    def supervisor(self) -> Supervisor:
+        if self.life.supervisor is None:
+            raise unavailable("the daemon is still starting")
+        return self.life.supervisor
+
+    @property
+    def journal(self) -> Journal:
+        return self.supervisor.journal
 
     def status(self) -> Json:
-        supervisor = self.life.supervisor
-        services = [] if supervisor is None else supervisor.services
+        supervisor = self.supervisor
         return {
             "version": __version__,
             "pid": os.getpid(),
             "started": round(self.life.born, 3),
             "uptime": round(time.time() - self.life.born, 3),
             "resident_kilobytes": dump.resident_kilobytes(),
-            "reloads": 0 if supervisor is None else supervisor.reloads,
-            **counts(services),
+            "reloads": supervisor.reloads,
+            **counted(supervisor.services),
+            "table": supervisor.table_state(),
+            "announcer": announcer_summary(supervisor.announcer_state()),
+            "config_files": list(supervisor.config.files),
         }
 
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
+        choice = Choice(**{name: str(value) for name, value in wanted.items() if value})
+        return await self.kept.get((what, choice), lambda: self.listed(what, choice))
 
-def counts(services: list[ServiceState]) -> Json:
+    async def listed(self, what: str, choice: Choice) -> bytes:
+        moment = await self.moment()
+        head = {"at": round(time.time(), 3)}
+        if what == "snapshot":
+            return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
+        return await joined(head, what, ROWS[what](moment, choice))
+
+    async def moment(self) -> Moment:
+        return Moment(self.supervisor, self.life.born, await self.counters())
+
+    async def counters(self) -> AllCounters:
+        """The kernel's, not older than a second; trouble with them is no trouble of whoever asks."""
+        now = time.monotonic()
+        if now - self._counted > COUNTERS_KEPT:
+            self._counted = now
+            try:
+                self._counters = await self.supervisor.dataplane.counters()
+            except (KeepaliveError, OSError):
+                self._counters = NO_COUNTERS
+        return self._counters
+
+    def run_checks(self, service: str, server: str) -> int:
+        """At once. How many."""
+        supervisor, choice = self.supervisor, Choice(service, server)
+        started = 0
+        for each in choice.services(supervisor.services):
+            for state in choice.servers(each):
+                for checker in state.checkers:
+                    subscription = supervisor.probes.subscriptions.get(checker)
+                    if subscription is not None and not subscription.suspended:
+                        supervisor.engine.run_now(subscription)
+                        started += 1
+        return started
+
+    def names(self) -> list[str]:
+        return [vs_name(service.vs) for service in self.supervisor.services]
+
+
+def counted(services: list[ServiceState]) -> Json:
     """How many there are, and how many of them serve."""
     servers = [server for service in services for server in service.servers]
     return {
@@ -46,3 +123,37 @@ def counts(services: list[ServiceState]) -> Json:
         },
         "servers": {"total": len(servers), "alive": sum(server.alive for server in servers)},
     }
+
+
+def announcer_summary(state: Json | None) -> Json | None:
+    if not state:
+        return None
+    return {
+        "vips": dict(Counter(each["state"] for each in state.get("vips", {}).values())),
+        "uplinks": {name: each["state"] for name, each in state.get("uplinks", {}).items()},
+        "sessions": {name: each["state"] for name, each in state.get("sessions", {}).items()},
+        "disagreements": len(state.get("disagreements", ())),
+    }
+
+
+def service_rows(moment: Moment, choice: Choice) -> Iterator[Json]:
+    return (virtual_server(service, moment) for service in choice.services(moment.source.services))
+
+
+def server_rows(moment: Moment, choice: Choice) -> Iterator[Json]:
+    for service in choice.services(moment.source.services):
+        places = slots_of(service.vs, moment)
+        for server in choice.servers(service):
+            row = real_server(service, server, moment, places)
+            yield {"service": vs_name(service.vs), **row}
+
+
+def check_rows(moment: Moment, choice: Choice) -> Iterator[Json]:
+    for service in choice.services(moment.source.services):
+        for server in choice.servers(service):
+            about = {"service": vs_name(service.vs), "server": rs_name(service.vs, server.rs.endpoint)}
+            for checker in server.checkers:
+                yield {**about, **check(checker, moment)}
+
+
+ROWS = {"services": service_rows, "servers": server_rows, "checks": check_rows}

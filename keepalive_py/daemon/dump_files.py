@@ -10,35 +10,12 @@ import asyncio
 import json
 import os
 from collections.abc import Callable
-from typing import Protocol
 
-from keepalive_py.config.model import Config
 from keepalive_py.daemon import dump, voice
 from keepalive_py.daemon.paths import Paths
-from keepalive_py.daemon.snapshot import Json, probe_statistics, snapshot, statistics_text
-from keepalive_py.health.service_state import ServiceState
-from keepalive_py.probing import Statistics
+from keepalive_py.daemon.snapshot import Json, Moment, Source, numbers, snapshot, statistics_text
 
 MODE = 0o600
-
-
-class Source(Protocol):
-    """What there is to dump: the supervisor."""
-
-    @property
-    def config(self) -> Config: ...
-
-    @property
-    def services(self) -> list[ServiceState]: ...
-
-    @property
-    def now(self) -> float: ...
-
-    @property
-    def probe_statistics(self) -> Statistics: ...
-
-    def counts(self) -> Json:
-        """What happened so far, by name."""
 
 
 class DumpFiles:
@@ -77,17 +54,14 @@ class DumpFiles:
         return dump.check_data(self.source.config, self.source.services)
 
     def json_text(self) -> str:
-        virtual_servers = snapshot(self.source.services, self.source.now)
-        return json.dumps({**self.numbers(), "virtual_servers": virtual_servers}, indent=2) + "\n"
+        return json.dumps(snapshot(self.moment), indent=2) + "\n"
 
     def numbers(self) -> Json:
-        return {
-            "pid": os.getpid(),
-            "started": round(self.started, 3),
-            "resident_kilobytes": dump.resident_kilobytes(),
-            **self.source.counts(),
-            "probes": probe_statistics(self.source.probe_statistics),
-        }
+        return numbers(self.moment)
+
+    @property
+    def moment(self) -> Moment:
+        return Moment(self.source, self.started)
 
 
 def replace_file(path: str, text: str) -> None:

@@ -1,28 +1,150 @@
-"""The state of the daemon as plain values: what the JSON dump holds. One snapshot is one moment."""
+"""The state of the daemon as plain values: the one description that the API, the command line, metrics,
+dumps and the page are made from.
+
+Small parts are in `SECTIONS`, by name: whoever has something to show adds a line there. The large
+part, the virtual servers with all below them, is made one at a time, so that a reader can put the
+loop's other work in between; each is as it is when its turn comes.
+
+Times named `at` are of the day, in seconds since 1970; `for` and `ago` are ages in seconds.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
+from keepalive_py import __version__
+from keepalive_py.config.model import Config, RealServer, VirtualServer
+from keepalive_py.control.journal import Journal
+from keepalive_py.daemon import dump
+from keepalive_py.dataplane.port import Counters, ServiceCounters
 from keepalive_py.health.checker_state import CheckerState
+from keepalive_py.health.history import Run
 from keepalive_py.health.names import rs_name, vs_name
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Unknown, Verdict
+from keepalive_py.plan.desired import Slot, place_in, slots
+from keepalive_py.plan.table import ServiceKey
 from keepalive_py.probing import Statistics
 
-Json = dict[str, object]
+Json = dict[str, Any]
+AllCounters = Mapping[ServiceKey, ServiceCounters]
+
+NO_COUNTERS: Final[AllCounters] = MappingProxyType({})
+MOST_SLOTS: Final = 256  # services of one virtual server whose counters are added up
+NAMES: Final = ("active_connections", "inactive_connections", "persistent_connections",
+                "connections", "packets_in", "packets_out", "bytes_in", "bytes_out")  # fmt: skip
 
 
-def snapshot(services: Iterable[ServiceState], now: float) -> list[Json]:
-    """Every virtual server with all below it. Ages (`for`) are in seconds."""
-    return [virtual_server(service, now) for service in services]
+class Source(Protocol):
+    """What there is to describe: the supervisor."""
+
+    @property
+    def config(self) -> Config: ...
+
+    @property
+    def services(self) -> list[ServiceState]: ...
+
+    @property
+    def now(self) -> float: ...
+
+    @property
+    def probe_statistics(self) -> Statistics: ...
+
+    @property
+    def journal(self) -> Journal: ...
+
+    def counts(self) -> Json:
+        """What happened so far, by name."""
+
+    def table_state(self) -> Json:
+        """How the kernel's table is."""
+
+    def announcer_state(self) -> Json | None:
+        """What is announced; None without an announcer."""
 
 
-def virtual_server(service: ServiceState, now: float) -> Json:
-    vs = service.vs
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a description is made from. `started`: the time of day at which the daemon did;
+    `counters`: the kernel's, if they were asked for."""
+
+    source: Source
+    started: float = 0.0
+    counters: AllCounters = field(default_factory=lambda: NO_COUNTERS)
+
+    @property
+    def now(self) -> float:
+        return self.source.now
+
+    def at(self, then: float) -> float:
+        """The time of day of a moment on the daemon's clock."""
+        return round(self.source.journal.clock() - (self.source.now - then), 3)
+
+
+def snapshot(moment: Moment) -> Json:
+    """All of it, at once: for a thread, or for few servers."""
+    return {
+        **sections(moment),
+        "virtual_servers": [virtual_server(each, moment) for each in moment.source.services],
+    }
+
+
+def sections(moment: Moment) -> Json:
+    """All but the virtual servers."""
+    return {**numbers(moment), **{name: make(moment) for name, make in SECTIONS.items()}}
+
+
+def numbers(moment: Moment) -> Json:
+    return {
+        "version": __version__,
+        "pid": os.getpid(),
+        "started": round(moment.started, 3),
+        "resident_kilobytes": dump.resident_kilobytes(),
+        **moment.source.counts(),
+        "probes": probe_statistics(moment.source.probe_statistics),
+    }
+
+
+def config_section(moment: Moment) -> Json:
+    config = moment.source.config
+    return {"files": list(config.files)}
+
+
+def table_section(moment: Moment) -> Json:
+    return moment.source.table_state()
+
+
+def announcer_section(moment: Moment) -> Json | None:
+    return moment.source.announcer_state()
+
+
+def local_addresses_section(moment: Moment) -> Json:
+    """Each group's ranges, as they are written."""
+    groups = moment.source.config.local_address_groups
+    return {name: [str(span) for span in group.addresses] for name, group in groups.items()}
+
+
+SECTIONS: Final[dict[str, Callable[[Moment], Json | None]]] = {
+    "config": config_section,
+    "table": table_section,
+    "announcer": announcer_section,
+    "local_addresses": local_addresses_section,
+}
+
+
+# Virtual servers.
+
+
+def virtual_server(service: ServiceState, moment: Moment) -> Json:
+    vs, places = service.vs, slots_of(service.vs, moment)
     return {
         "name": vs_name(vs),
+        **where(vs, moment.source.config),
         "protocol": vs.protocol.name,
         "scheduler": vs.scheduler,
         "forwarding": vs.forwarding.value,
@@ -30,10 +152,29 @@ def virtual_server(service: ServiceState, now: float) -> Json:
         "quorum": vs.quorum,
         "hysteresis": vs.hysteresis,
         "alive_weight": service.alive_weight,
-        "since": round(now - service.since, 3),
+        "since": round(moment.now - service.since, 3),
+        "since_at": moment.at(service.since),
         "suspended": service.suspended,
         "sorry_server": sorry_server(service),
-        "real_servers": [real_server(service, server, now) for server in service.servers],
+        "counters": service_counters(places, moment),
+        "real_servers": [real_server(service, server, moment, places) for server in service.servers],
+    }
+
+
+def where(vs: VirtualServer, config: Config) -> Json:
+    """Its address and port, or its mark, or its group with that one's lines."""
+    if vs.endpoint is not None:
+        return {"address": str(vs.endpoint.address), "port": vs.endpoint.port}
+    if vs.fwmark is not None:
+        return {"fwmark": vs.fwmark}
+    group = config.groups.get(vs.group or "")
+    lines = [] if group is None else group.members
+    return {
+        "group": vs.group,
+        "members": [
+            f"{each.addresses} {each.port}" if each.addresses is not None else f"fwmark {each.fwmark}"
+            for each in lines
+        ],
     }
 
 
@@ -44,29 +185,51 @@ def sorry_server(service: ServiceState) -> Json | None:
     return {"name": rs_name(service.vs, sorry.endpoint), "in_use": service.sorry_in_use}
 
 
-def real_server(service: ServiceState, server: ServerState, now: float) -> Json:
+def real_server(
+    service: ServiceState, server: ServerState, moment: Moment, places: tuple[Slot, ...] = ()
+) -> Json:
+    rs, name = server.rs, rs_name(service.vs, server.rs.endpoint)
     return {
-        "name": rs_name(service.vs, server.rs.endpoint),
+        "name": name,
+        "address": str(rs.endpoint.address),
+        "port": rs.endpoint.port,
+        "forwarding": rs.forwarding.value,
         "alive": server.alive,
         "failed_checks": server.failed,
         "weight": server.weight,
-        "configured_weight": server.rs.weight,
+        "configured_weight": rs.weight,
         "pool_weight": service.pool_weight(server),
-        "since": round(now - server.since, 3),
-        "checks": [check(each) for each in server.checkers],
+        "since": round(moment.now - server.since, 3),
+        "since_at": moment.at(server.since),
+        "counters": server_counters(rs, places, moment),
+        "changes": moment.source.journal.changes_of(vs_name(service.vs), name),
+        "checks": [check(each, moment) for each in server.checkers],
     }
 
 
-def check(checker: CheckerState) -> Json:
+def check(checker: CheckerState, moment: Moment) -> Json:
+    config, history = checker.config, checker.history
+    runs = [] if history is None else list(history.runs())
     return {
-        "kind": checker.config.KIND,
-        "label": checker.config.label(),
+        "kind": config.KIND,
+        "label": config.label(),
         "up": checker.up,
         "has_run": checker.has_run,
         "failures": checker.failures,
-        "retry": checker.config.retry,
-        "delay_loop": checker.config.delay_loop,
+        "retry": config.retry,
+        "delay_loop": config.delay_loop,
         "last": verdict(checker.last),
+        "last_at": moment.at(runs[-1].ended) if runs else None,
+        "took": None if not runs or runs[-1].took is None else round(runs[-1].took, 6),
+        "history": [run(each, moment) for each in runs],
+    }
+
+
+def run(each: Run, moment: Moment) -> Json:
+    return {
+        "ago": round(moment.now - each.ended, 3),
+        "took": None if each.took is None else round(each.took, 6),
+        "passed": each.passed,
     }
 
 
@@ -79,6 +242,47 @@ def verdict(last: Verdict | None) -> Json | None:
         case Unknown(reason=reason, detail=detail):
             return {"result": "unknown", "reason": reason.value, "detail": detail}
     return None
+
+
+# Counters.
+
+
+def slots_of(vs: VirtualServer, moment: Moment) -> tuple[Slot, ...]:
+    """Its services in the kernel; () when there are no counters, or too many services."""
+    if not moment.counters:
+        return ()
+    found = tuple(slots(vs, moment.source.config))
+    return found if len(found) <= MOST_SLOTS else ()
+
+
+def service_counters(places: Iterable[Slot], moment: Moment) -> Json | None:
+    known = (moment.counters.get(slot.service.key) for slot in places)
+    return added(each.service for each in known if each is not None)
+
+
+def server_counters(rs: RealServer, places: Iterable[Slot], moment: Moment) -> Json | None:
+    """Summed over the services of its virtual server; None: it is in none of them."""
+    found: list[Counters] = []
+    for slot in places:
+        service = moment.counters.get(slot.service.key)
+        endpoint = place_in(slot, rs.endpoint, rs.forwarding)
+        if service is not None and endpoint is not None and endpoint in service.destinations:
+            found.append(service.destinations[endpoint])
+    return added(found)
+
+
+def added(counters: Iterable[Counters]) -> Json | None:
+    total: Json | None = None
+    for each in counters:
+        if total is None:
+            total = {name: getattr(each, name) for name in NAMES}
+        else:
+            for name in NAMES:
+                total[name] += getattr(each, name)
+    return total
+
+
+# Numbers.
 
 
 def probe_statistics(statistics: Statistics) -> Json:

@@ -20,6 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop
+from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.announcing import Announcing
@@ -35,6 +36,7 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
+from keepalive_py.health.names import rs_name, vs_name
 from keepalive_py.health.reload import reload as reload_health
 from keepalive_py.health.remembered import Memory
 from keepalive_py.health.report import report
@@ -47,6 +49,7 @@ from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
 
+MOST_DRIFT_SHOWN = 100  # steps
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
 
 
@@ -84,6 +87,7 @@ class Supervisor:
         self.announcing = Announcing(self)
         self.remembering = Remembering(self, state or StateDirectory(""))
         self.events = Counter[str]()
+        self.journal = Journal()
         self.reloads = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -127,6 +131,20 @@ class Supervisor:
 
     def next_run(self, checker: CheckerState) -> float | None:
         return self.probes.next_run(checker)
+
+    def table_state(self) -> dict[str, object]:
+        """How the kernel's table is."""
+        writer = self.writer
+        return {
+            "dataplane": self.dataplane.name,
+            "settled": writer.is_settled,
+            "refused_steps": writer.refused,
+            "repaired": writer.repaired,
+            "drift": sorted(writer.drift)[:MOST_DRIFT_SHOWN],
+        }
+
+    def announcer_state(self) -> dict[str, object] | None:
+        return None if self.announcing.work is None else self.announcing.work.status
 
     # Start.
 
@@ -191,6 +209,7 @@ class Supervisor:
         """Log now, notify when the table is as the events say."""
         voice.tell(events)
         self.events.update(type(event).__name__ for event in events)
+        self.journal.add(events)
         self.writer.notify_after(events)
         self.announcing.wake()
 
@@ -198,6 +217,7 @@ class Supervisor:
 
     def verdict(self, checker: CheckerState, verdict: Verdict, started: float, ended: float) -> float:
         """The engine's report: a check has run. Seconds until its next run."""
+        checker.remember(verdict, started, ended)
         delay, events = report(checker, verdict, ended)
         if events:
             self.happened(events)
@@ -296,6 +316,11 @@ class Supervisor:
             services, driven = await self.passed_over(config)
             self.take_over(config, services)
         self.probes.forget_removed()
+        self.journal.forget_others(
+            (vs_name(service.vs), rs_name(service.vs, server.rs.endpoint))
+            for service in services
+            for server in service.servers
+        )
         self.follow_events(driven)
         self.remembering.touch(services)
         self.reloads += 1

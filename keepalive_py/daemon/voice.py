@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Iterable
-from functools import cache
 
 import structlog
 
 from keepalive_py.config.diagnostics import Diagnostic, Severity
 from keepalive_py.health import wording
-from keepalive_py.health.events import CheckEvent, Event, ServerEvent
-from keepalive_py.health.names import rs_name, vs_name
+from keepalive_py.health.events import Event
+from keepalive_py.health.facts import fields
 from keepalive_py.health.verdict import Reason
 
 SECURITY_CODE = "script-security"
@@ -25,22 +23,6 @@ def tell(events: Iterable[Event]) -> None:
         line = wording.log_line(event)
         if line is not None:
             log.info(line, **fields(event))
-
-
-def fields(event: Event) -> dict[str, str]:
-    """For the JSON form: which kind of event, why, and whom it concerns."""
-    about = {"kind": kind(type(event).__name__), "reason": event.reason.value, "vs": vs_name(event.vs)}
-    if isinstance(event, ServerEvent):
-        about["rs"] = rs_name(event.vs, event.rs.endpoint)
-    if isinstance(event, CheckEvent):
-        about["check"] = event.check.KIND
-    return about
-
-
-@cache
-def kind(class_name: str) -> str:
-    """ServerUp -> server_up."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", class_name).lower()
 
 
 def say(text: str) -> None:

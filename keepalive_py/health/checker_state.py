@@ -21,6 +21,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from keepalive_py.config.model import CheckConfig
+from keepalive_py.health.history import History
 from keepalive_py.health.verdict import Failed, Passed, Verdict
 
 if TYPE_CHECKING:
@@ -150,11 +151,11 @@ class CheckerState:
 
     `config` is the check as configured now. `failures` are those in a row that were forgiven.
     `asked` is the effective weight that a dynamic check asked for (None: the configured one).
-    `last` is the latest verdict, for people. `server` is None once a reload has removed it:
-    a verdict that arrives after that is ignored.
+    `last` is the latest verdict and `history` the latest runs, for people. `server` is None once a
+    reload has removed it: a verdict that arrives after that is ignored.
     """
 
-    __slots__ = ("asked", "config", "failures", "last", "position", "server")
+    __slots__ = ("asked", "config", "failures", "history", "last", "position", "server")
 
     def __init__(self, config: CheckConfig, *, up: bool, fresh: bool) -> None:
         self.config = config
@@ -162,6 +163,7 @@ class CheckerState:
         self.failures = config.retry if fresh and habits(config).spent_at_start else 0
         self.asked: int | None = None
         self.last: Verdict | None = None
+        self.history: History | None = None
         self.server: ServerState | None = None
 
     @property
@@ -178,6 +180,12 @@ class CheckerState:
         self.failures = 0
         self.position = Position.UP if isinstance(verdict, Passed) else Position.DOWN
         self.asked = verdict.weight if isinstance(verdict, Passed) else None
+
+    def remember(self, verdict: Verdict, started: float, ended: float) -> None:
+        """That it has run, for people."""
+        if self.history is None:
+            self.history = History()
+        self.history.add(verdict, started, ended)
 
     def take(self, verdict: Passed | Failed) -> Transition:
         """Move by one verdict."""

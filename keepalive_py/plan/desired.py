@@ -170,19 +170,26 @@ def _destinations(vs: VirtualServer, pool: Pool, override: Mapping[Endpoint, int
 
 def _placed(destination: Destination, slot: Slot) -> Destination | None:
     """The destination as that service has it; None: the kernel cannot."""
-    endpoint, forwarding = destination.endpoint, destination.forwarding
-    if forwarding is not Forwarding.TUN and family_of(endpoint.address) is not slot.service.key.family:
-        return None
-    if slot.port is None or forwarding in OWN_PORT or slot.port == endpoint.port:
-        return destination
+    endpoint = place_in(slot, destination.endpoint, destination.forwarding)
+    if endpoint is None or endpoint is destination.endpoint:
+        return None if endpoint is None else destination
     return Destination(
-        endpoint=Endpoint(endpoint.address, slot.port),
-        forwarding=forwarding,
+        endpoint=endpoint,
+        forwarding=destination.forwarding,
         weight=destination.weight,
         u_threshold=destination.u_threshold,
         l_threshold=destination.l_threshold,
         tunnel=destination.tunnel,
     )
+
+
+def place_in(slot: Slot, endpoint: Endpoint, forwarding: Forwarding) -> Endpoint | None:
+    """Where a real server of the model is in that service; None: the kernel cannot have it there."""
+    if forwarding is not Forwarding.TUN and family_of(endpoint.address) is not slot.service.key.family:
+        return None
+    if slot.port is None or forwarding in OWN_PORT or slot.port == endpoint.port:
+        return endpoint
+    return Endpoint(endpoint.address, slot.port)
 
 
 def _options(vs: VirtualServer, holds: Collection[str]) -> ServiceOptions:

@@ -5,6 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from keepalive_py.control.resource import Resource
-from keepalive_py.control.resources import status
+from keepalive_py.control.resources import checks, servers, services, snapshot, status
 
-RESOURCES: Final[tuple[Resource, ...]] = (status.STATUS,)
+RESOURCES: Final[tuple[Resource, ...]] = (
+    status.STATUS,
+    snapshot.SNAPSHOT,
+    services.SERVICES,
+    servers.SERVERS,
+    checks.CHECKS,
+    checks.RUN,
+)

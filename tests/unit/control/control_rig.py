@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from keepalive_py.control.journal import Journal
 from keepalive_py.control.listening import ControlSocket
 
 
@@ -16,6 +18,20 @@ class FakeHost:
     def __init__(self) -> None:
         self.told: dict[str, Any] = {"version": "1"}
         self.broken = False
+        self.kept_journal = Journal()
+
+    @property
+    def journal(self) -> Journal:
+        return self.kept_journal
+
+    def names(self) -> list[str]:
+        return []
+
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
+        return json.dumps({what: [], "wanted": dict(wanted)}).encode()
+
+    def run_checks(self, service: str, server: str) -> int:
+        return 1 if server == "10.0.0.1" else 0
 
     def status(self) -> dict[str, Any]:
         if self.broken:

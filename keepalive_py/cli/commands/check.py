@@ -1,0 +1,92 @@
+"""`keepalive-ctl check now` and `keepalive-ctl why`: of a server and its checks."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
+from keepalive_py.cli.commands import Command
+from keepalive_py.cli.describe import server_state
+from keepalive_py.cli.paint import Paint, milliseconds, sparkline, spoken
+
+Row = dict[str, Any]
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("server", help="ADDRESS, ADDRESS:PORT, or as shown")
+    parser.add_argument("--service", metavar="SERVICE", help="only of this one")
+    control_argument(parser)
+    json_argument(parser)
+
+
+def now(client: Client, given: argparse.Namespace) -> int:
+    found = client.post("/v1/checks/run", server=given.server, service=given.service)
+    if given.json:
+        print_json(found)
+    else:
+        print(f"{found['started']} checks started; keepalive-ctl why {given.server} shows what they find")
+    return 0
+
+
+def why(client: Client, given: argparse.Namespace) -> int:
+    found = client.get("/v1/servers", server=given.server, service=given.service)["servers"]
+    if given.json:
+        print_json(found)
+    elif found:
+        paint = Paint()
+        print("\n".join(line for row in found for line in story(row, paint)))
+    else:
+        print(f"keepalive-ctl: there is no real server {given.server}", file=sys.stderr)
+    return 0 if found else 1
+
+
+def story(row: Row, paint: Paint) -> Iterator[str]:
+    """Of one server: its state, each check, and what happened lately."""
+    colour, state = server_state(row)
+    since = spoken(row["since"])
+    yield f"{paint('bold', row['name'])} of {row['service']}: {paint(colour, state)} for {since}"
+    yield from (f"  {line}" for line in standing(row))
+    for check in row["checks"]:
+        yield from (f"  {line}" for line in check_lines(check, paint))
+    if row["changes"]:
+        yield "  lately:"
+    for change in row["changes"]:
+        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change["at"]))
+        yield f"    {stamp}  {change['text']} ({change['reason']})"
+
+
+def standing(row: Row) -> Iterator[str]:
+    weight = row["pool_weight"]
+    where = "not in the pool" if weight is None else f"in the pool with weight {weight}"
+    yield f"{where} (configured {row['configured_weight']})"
+    if row["counters"]:
+        active, inactive = (row["counters"][f"{each}active_connections"] for each in ("", "in"))
+        yield f"{active} active, {inactive} inactive connections"
+
+
+def check_lines(check: Row, paint: Paint) -> Iterator[str]:
+    last = check["last"]
+    words = "not yet run" if last is None else " ".join(
+        str(last[each]) for each in ("result", "reason", "detail") if last.get(each)
+    )  # fmt: skip
+    history = check["history"]
+    ago = f", {spoken(history[-1]['ago'])} ago" if history else ""
+    state = paint("green", "up  ") if check["up"] else paint("red", "down")
+    title = f"{check['kind']} {check['label']}".strip()
+    yield f"{state} {title}: {words}{ago}"
+    if history:
+        failed = sum(run["passed"] is False for run in history)
+        took = milliseconds(check["took"])
+        yield f"     latest {sparkline(history)}  {failed} of {len(history)} failed, the last took {took}"
+    if check["failures"]:
+        yield f"     {check['failures']} failures in a row, {check['retry']} are forgiven"
+
+
+COMMANDS = (
+    Command("check now", "run a server's checks now", arguments, asking(now)),
+    Command("why", "why a server is as it is: checks, reasons, what happened lately", arguments, asking(why)),
+)

@@ -1,0 +1,36 @@
+"""What the commands that show live state say about a service or a server: a colour and a word."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Row = dict[str, Any]
+
+
+def service_where(service: Row) -> str:
+    """`TCP 192.0.2.1:80`, as an operator would write it."""
+    if "address" in service:
+        address = f"[{service['address']}]" if ":" in service["address"] else service["address"]
+        return f"{service['protocol']} {address}:{service['port']}"
+    if "fwmark" in service:
+        return f"fwmark {service['fwmark']}"
+    return f"group {service['group']} ({', '.join(service['members'])})"
+
+
+def service_state(service: Row) -> tuple[str, str]:
+    if service["suspended"]:
+        return "grey", "suspended"
+    if not service["quorum_up"]:
+        sorry = service["sorry_server"]
+        return "red", "no quorum" + (", sorry server serves" if sorry and sorry["in_use"] else "")
+    alive = sum(server["alive"] for server in service["real_servers"])
+    total = len(service["real_servers"])
+    return ("green" if alive == total else "yellow"), f"up, {alive} of {total} servers"
+
+
+def server_state(server: Row) -> tuple[str, str]:
+    if not server["alive"]:
+        return "red", "down"
+    if server["pool_weight"] is None:
+        return "yellow", "waiting"
+    return "green", "up"

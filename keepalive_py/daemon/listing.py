@@ -1,0 +1,74 @@
+"""Long lists as JSON, without ever keeping the loop long: in small turns, shared by all who ask at
+the same time, and kept for a moment so that nobody can make us do it again and again."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, Final
+
+TURN: Final = 0.003  # seconds of work between two yields
+KEPT: Final = 0.5  # seconds that a list is kept, at least
+SHARE: Final = 10  # and so many times what it took to make
+MOST_KEPT: Final = 8  # different lists
+
+Json = dict[str, Any]
+Rows = Iterable[Json]
+
+
+def encoded(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+
+async def joined(head: Mapping[str, object], name: str, rows: Rows) -> bytes:
+    """`{…head, "name": [rows]}`, with yields."""
+    parts: list[bytes] = []
+    began = time.perf_counter()
+    for row in rows:
+        parts.append(encoded(row))
+        if time.perf_counter() - began > TURN:
+            await asyncio.sleep(0)
+            began = time.perf_counter()
+    start = encoded(head)[:-1]
+    comma = b"," if head else b""
+    return start + comma + encoded(name) + b":[" + b",".join(parts) + b"]}"
+
+
+class Kept:
+    """Answers that are made at most once at a time, and kept for a moment."""
+
+    def __init__(self) -> None:
+        self.done: dict[Hashable, tuple[float, bytes]] = {}  # until when
+        self.under_way: dict[Hashable, asyncio.Task[bytes]] = {}
+
+    async def get(self, key: Hashable, make: Callable[[], Any]) -> bytes:
+        """`make` is a coroutine function; whoever comes while it runs waits for the same answer."""
+        until, found = self.done.get(key, (0.0, b""))
+        if time.perf_counter() < until:
+            return found
+        task = self.under_way.get(key)
+        if task is None:
+            task = self.under_way[key] = asyncio.get_running_loop().create_task(self.made(key, make))
+        return await asyncio.shield(task)
+
+    async def made(self, key: Hashable, make: Callable[[], Any]) -> bytes:
+        began = time.perf_counter()
+        try:
+            found: bytes = await make()
+        finally:
+            del self.under_way[key]
+        now = time.perf_counter()
+        self.done = {each: kept for each, kept in self.done.items() if kept[0] > now}
+        while len(self.done) >= MOST_KEPT:
+            del self.done[next(iter(self.done))]
+        life = max(KEPT, SHARE * (now - began))
+        self.done[key] = (now + life, found)
+        asyncio.get_running_loop().call_later(life, self.forget)
+        return found
+
+    def forget(self) -> None:
+        """What is old is many megabytes of a large balancer."""
+        now = time.perf_counter()
+        self.done = {each: kept for each, kept in self.done.items() if kept[0] > now}
