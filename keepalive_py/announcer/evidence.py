@@ -44,8 +44,9 @@ class Witness:
         return [*map(self._service, vip.targets), *missing]
 
     def next_deadline(self) -> float:
-        """When the first service's time to warm up is over."""
-        return min(self._waiting.values(), default=float("inf")) + self.warm_up
+        """When the next service's time to warm up is over; inf: there is none that warms up."""
+        over = (since + self.warm_up for since in self._waiting.values())
+        return min((end for end in over if end > self.view.now), default=float("inf"))
 
     def _service(self, target: Target) -> ServiceEvidence:
         service = self.view.services[target.place]

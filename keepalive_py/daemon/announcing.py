@@ -85,10 +85,18 @@ def block_of(config: Config) -> BgpAnnouncer | None:
 
 
 class Announcing:
-    """Follows one configuration after the other; idle while they have no block."""
+    """Follows one configuration after the other; idle while they have no block. `kernel` and
+    `listener` make what changes addresses and what tells of changes."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(
+        self,
+        host: Host,
+        kernel: Callable[[], Rtnetlink] = Rtnetlink,
+        listener: Callable[[], Listener] = Listener,
+    ) -> None:
         self.host = host
+        self.kernel = kernel
+        self.listener = listener
         self.work: Work | None = None
 
     def wake(self) -> None:
@@ -106,7 +114,7 @@ class Announcing:
             return
         if self.work is None:
             try:
-                self.work = Work(self.host, block)
+                self.work = Work(self.host, block, self.kernel(), self.listener())
             except OSError as error:
                 voice.warn(f"announcer: nothing is announced or withdrawn: rtnetlink: {error.strerror}")
                 return
@@ -134,11 +142,11 @@ class Announcing:
 class Work:
     """One block at work."""
 
-    def __init__(self, host: Host, block: BgpAnnouncer) -> None:
+    def __init__(self, host: Host, block: BgpAnnouncer, kernel: Rtnetlink, listener: Listener) -> None:
         self.host = host
         self.block = block
-        self.kernel = Rtnetlink()
-        self.listener = Listener()
+        self.kernel = kernel
+        self.listener = listener
         self.ownership = Ownership(block.state_directory)
         self.drains = Drains(block.state_directory)
         self.loopback = Loopback(self.kernel, self.ownership, interfaces_of(block))

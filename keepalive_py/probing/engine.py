@@ -14,10 +14,12 @@ from keepalive_py.checkers.wishes import Checker
 from keepalive_py.config.check import CheckConfig
 from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown, Verdict
+from keepalive_py.net import Endpoint
 from keepalive_py.probing.children import Launcher, Resolver, by_account
 from keepalive_py.probing.flight import Flight, Ready
 from keepalive_py.probing.limits import Limits
 from keepalive_py.probing.pings import Pings
+from keepalive_py.probing.sockets import SockAddr
 from keepalive_py.probing.statistics import Statistics
 from keepalive_py.probing.wheel import NOWHERE, Entry, Wheel
 
@@ -238,6 +240,11 @@ class Engine:
             self._one_less(job)
             job.flight.abort()
         job.schedule()
+
+    def under_way(self) -> list[tuple[Endpoint | None, SockAddr]]:
+        """Of each probe in flight where it goes and where it comes from (() without a socket)."""
+        jobs = {subscription.job for subscription in self._subscriptions}
+        return [job.flight.where() for job in jobs if job is not None and job.flying]
 
     async def close(self) -> None:
         """End everything. Children get SIGTERM, and SIGKILL after a second."""

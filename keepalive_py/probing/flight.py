@@ -147,6 +147,10 @@ class Flight:
         except Exception as error:
             self._home.bug(error)
 
+    def where(self) -> tuple[Endpoint | None, SockAddr]:
+        """The target that was last connected to, and the own end of a socket."""
+        return self._target, () if self._socket is None else self._socket.getsockname()
+
     # The generator.
 
     def _run(self, resume: Callable[[Any], Any], value: Any) -> None:

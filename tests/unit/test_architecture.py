@@ -19,7 +19,7 @@ RANKS = {
     "bfd": 4, "track_file": 4, "sessions": 4, "ecmp": 2,
     "control": 4.5,  # sees the daemon through a Protocol of its own
     "daemon": 5, "testing": 6,
-    "cli": 6, "__main__": 7,
+    "cli": 6, "__main__": 7, "pytest_plugin": 7,
 }  # fmt: skip
 PURE = {"net", "config", "wire", "health", "plan", "ecmp"}
 FORBIDDEN_IN_PURE = {"asyncio", "os", "time", "subprocess", "logging", "select", "threading", "structlog"}
