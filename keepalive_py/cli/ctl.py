@@ -23,6 +23,7 @@ from keepalive_py.cli.commands import (
     render,
     sessions,
     status,
+    steer,
     table,
 )
 
@@ -30,6 +31,7 @@ COMMANDS: tuple[Command, ...] = (
     status.COMMAND,
     *live.COMMANDS,
     *check.COMMANDS,
+    *steer.COMMANDS,
     config.CHECK,
     config_fmt.COMMAND,
     config.DIFF,

@@ -31,6 +31,10 @@ def service_state(service: Row) -> tuple[str, str]:
 def server_state(server: Row) -> tuple[str, str]:
     if not server["alive"]:
         return "red", "down"
+    if server["override"] is not None:
+        return "yellow", {"drain": "drained", "disable": "disabled"}.get(
+            server["override"]["action"], "weighed"
+        )
     if server["pool_weight"] is None:
         return "yellow", "waiting"
     return "green", "up"

@@ -30,3 +30,12 @@ class Host(Protocol):
 
     def names(self) -> list[str]:
         """Of all virtual servers."""
+
+    async def orders(self, wanted: Mapping[str, Any]) -> Json:
+        """What operators want of servers and addresses, and how many connections are left."""
+
+    async def give_order(self, wanted: Mapping[str, Any], by: str) -> Json:
+        """Drain, disable, or give a weight to: a server, an address, the node."""
+
+    async def lift_order(self, wanted: Mapping[str, Any], by: str) -> Json:
+        """Take such a thing back."""

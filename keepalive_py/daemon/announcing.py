@@ -17,7 +17,7 @@ import contextlib
 import math
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -37,6 +37,7 @@ from keepalive_py.announcer.rtnetlink import Listener, Rtnetlink
 from keepalive_py.announcer.vips import Vip, vips_of
 from keepalive_py.config.bgp_announcer import NOWHERE, BgpAnnouncer, OnStop
 from keepalive_py.config.model import Config
+from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import voice
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import KeepaliveError
@@ -75,6 +76,7 @@ class Host(View, Protocol):
 
     dataplane: Dataplane
     events: Counter[str]
+    journal: Journal
 
 
 def block_of(config: Config) -> BgpAnnouncer | None:
@@ -102,6 +104,16 @@ class Announcing:
     def wake(self) -> None:
         """Something changed in health or table."""
         if self.work is not None:
+            self.work.wake()
+
+    def drains(self) -> Mapping[str, Drain]:
+        """By address, or `all` for the node; empty without an announcer."""
+        return {} if self.work is None else self.work.drains.current
+
+    def change_drains(self, drains: Mapping[str, Drain]) -> None:
+        """From now on these. Raises OSError."""
+        if self.work is not None:
+            self.work.drains.write(drains)
             self.work.wake()
 
     async def follow(self, config: Config) -> None:
@@ -469,6 +481,7 @@ class Work:
         words = {name: str(value) for name, value in more.items()}
         (voice.log.warning if loud else voice.log.info)(text, kind=kind, **words)
         self.host.events[kind] += 1
+        self.host.journal.say(kind, text, **words)
         self.history.append({"at": round(time.time(), 3), "kind": kind, "text": text})
 
     def complain(self, text: str) -> None:

@@ -12,7 +12,7 @@ from keepalive_py import __version__
 from keepalive_py.control.faults import unavailable
 from keepalive_py.control.host import Json
 from keepalive_py.control.journal import Journal
-from keepalive_py.daemon import dump
+from keepalive_py.daemon import dump, orders
 from keepalive_py.daemon.listing import Kept, joined
 from keepalive_py.daemon.selection import Choice
 from keepalive_py.daemon.snapshot import (
@@ -66,6 +66,7 @@ class Controlled:
             "reloads": supervisor.reloads,
             **counted(supervisor.services),
             "table": supervisor.table_state(),
+            "overrides": len(supervisor.steering.overrides.by_key),
             "announcer": announcer_summary(supervisor.announcer_state()),
             "config_files": list(supervisor.config.files),
         }
@@ -107,6 +108,23 @@ class Controlled:
                         supervisor.engine.run_now(subscription)
                         started += 1
         return started
+
+    async def orders(self, wanted: Mapping[str, Any]) -> Json:
+        return await orders.shown(
+            await self.moment(), self.supervisor, Choice(wanted["service"], wanted["server"])
+        )
+
+    async def give_order(self, wanted: Mapping[str, Any], by: str) -> Json:
+        try:
+            return await orders.give(self.supervisor, wanted, by)
+        finally:
+            self.kept.done.clear()
+
+    async def lift_order(self, wanted: Mapping[str, Any], by: str) -> Json:
+        try:
+            return await orders.lift(self.supervisor, wanted, by)
+        finally:
+            self.kept.done.clear()
 
     def names(self) -> list[str]:
         return [vs_name(service.vs) for service in self.supervisor.services]

@@ -21,10 +21,12 @@ from keepalive_py import __version__
 from keepalive_py.config.model import Config, RealServer, VirtualServer
 from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import dump
+from keepalive_py.daemon.steering import Steering
 from keepalive_py.dataplane.port import Counters, ServiceCounters
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.history import Run
 from keepalive_py.health.names import rs_name, vs_name
+from keepalive_py.health.override import Override, Overrides, changes, weight_of
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Unknown, Verdict
 from keepalive_py.plan.desired import Slot, place_in, slots
@@ -57,6 +59,9 @@ class Source(Protocol):
 
     @property
     def journal(self) -> Journal: ...
+
+    @property
+    def steering(self) -> Steering: ...
 
     def counts(self) -> Json:
         """What happened so far, by name."""
@@ -129,11 +134,19 @@ def local_addresses_section(moment: Moment) -> Json:
     return {name: [str(span) for span in group.addresses] for name, group in groups.items()}
 
 
+def overrides_section(moment: Moment) -> Json:
+    """What operators want of real servers."""
+    steering = moment.source.steering
+    known = steering.overrides.by_key.values()
+    return {"remembered": bool(steering.state), "overrides": [each.as_json() for each in known]}
+
+
 SECTIONS: Final[dict[str, Callable[[Moment], Json | None]]] = {
     "config": config_section,
     "table": table_section,
     "announcer": announcer_section,
     "local_addresses": local_addresses_section,
+    "steering": overrides_section,
 }
 
 
@@ -189,6 +202,7 @@ def real_server(
     service: ServiceState, server: ServerState, moment: Moment, places: tuple[Slot, ...] = ()
 ) -> Json:
     rs, name = server.rs, rs_name(service.vs, server.rs.endpoint)
+    override, weight = steered(service, server, moment.source.steering.overrides)
     return {
         "name": name,
         "address": str(rs.endpoint.address),
@@ -199,12 +213,24 @@ def real_server(
         "weight": server.weight,
         "configured_weight": rs.weight,
         "pool_weight": service.pool_weight(server),
+        "effective_weight": weight,
+        "override": None if override is None else override.as_json(),
         "since": round(moment.now - server.since, 3),
         "since_at": moment.at(server.since),
         "counters": server_counters(rs, places, moment),
         "changes": moment.source.journal.changes_of(vs_name(service.vs), name),
         "checks": [check(each, moment) for each in server.checkers],
     }
+
+
+def steered(
+    service: ServiceState, server: ServerState, overrides: Overrides
+) -> tuple[Override | None, int | None]:
+    """What an operator wants of it, and its weight in the table after that."""
+    override = overrides.of(service.vs, server.rs.endpoint) if overrides.by_key else None
+    if override is not None and changes(service, server, override):
+        return override, weight_of(override)
+    return override, service.pool_weight(server)
 
 
 def check(checker: CheckerState, moment: Moment) -> Json:

@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop
@@ -31,12 +32,14 @@ from keepalive_py.daemon.remembering import Remembering
 from keepalive_py.daemon.sessions import BfdChecks
 from keepalive_py.daemon.slices import SLICE, reload_slices, sliced
 from keepalive_py.daemon.state_directory import StateDirectory
+from keepalive_py.daemon.steering import Steering
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
 from keepalive_py.health.names import rs_name, vs_name
+from keepalive_py.health.override import Override
 from keepalive_py.health.reload import reload as reload_health
 from keepalive_py.health.remembered import Memory
 from keepalive_py.health.report import report
@@ -44,7 +47,7 @@ from keepalive_py.health.service_state import ServiceState
 from keepalive_py.health.verdict import Reason, Verdict
 from keepalive_py.net import Address
 from keepalive_py.notify.notifier import Notifier
-from keepalive_py.plan.desired import desired, sharing
+from keepalive_py.plan.desired import Overrides, desired, sharing
 from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
@@ -88,6 +91,7 @@ class Supervisor:
         self.remembering = Remembering(self, state or StateDirectory(""))
         self.events = Counter[str]()
         self.journal = Journal()
+        self.steering = Steering(state or StateDirectory(""), self.journal, self.steered)
         self.reloads = 0
         self._task: asyncio.Task[None] | None = None
 
@@ -143,7 +147,7 @@ class Supervisor:
             "drift": sorted(writer.drift)[:MOST_DRIFT_SHOWN],
         }
 
-    def announcer_state(self) -> dict[str, object] | None:
+    def announcer_state(self) -> dict[str, Any] | None:
         return None if self.announcing.work is None else self.announcing.work.status
 
     # Start.
@@ -167,6 +171,7 @@ class Supervisor:
         if memory.servers:
             voice.say(f"Health of {memory.servers} real servers is remembered, {memory.down} are down")
         self.take_over(self.config, self.services)
+        self.steering.load()
         self.happened(events)
         self.follow_events(self.probes.follow(self.services))
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
@@ -259,10 +264,25 @@ class Supervisor:
             done.update(together[place])
             part += together[place]
             if len(part) >= SLICE:
-                yield desired(config, services, only=part, holds=holds)
+                yield desired(config, services, only=part, holds=holds, overrides=self.steered_weights(part))
                 part = []
         if part:
-            yield desired(config, services, only=part, holds=holds)
+            yield desired(config, services, only=part, holds=holds, overrides=self.steered_weights(part))
+
+    def steered_weights(self, places: Iterable[int]) -> Overrides:
+        """What operators want of these."""
+        found = ((place, self.steering.weights(self.services[place])) for place in places)
+        return {place: weights for place, weights in found if weights}
+
+    def steered(self, which: Iterable[Override]) -> None:
+        """Operators changed their mind about these: see to the virtual servers that have them."""
+        addresses = {each.server for each in which}
+        for place, service in enumerate(self.services):
+            if any(
+                str(server.rs.endpoint.address) in addresses or str(server.rs.endpoint) in addresses
+                for server in service.servers
+            ):
+                self.writer.touch(place)
 
     def watch_addresses(self, config: Config) -> None:
         """Only ha_suspend needs to know this host's addresses. When they cannot be known its
@@ -357,6 +377,7 @@ class Supervisor:
             self.engine.remove(subscription)
         self.files.close()
         self.sessions.close()
+        self.steering.close()
         if self.addresses is not None:
             self.addresses.close()
         await self.end_writer()

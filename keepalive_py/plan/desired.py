@@ -47,8 +47,8 @@ OWN_PORT: Final = frozenset({Forwarding.NAT, Forwarding.FNAT})
 LocalAddresses = dict[Address, str]  # each with its interface, or ""
 
 # Per index of a virtual server, per endpoint of a real server: the weight to use while it is in
-# the pool, whatever its own (0 drains it).
-Overrides = Mapping[int, Mapping[Endpoint, int]]
+# the pool, whatever its own (0 drains it; None takes it out).
+Overrides = Mapping[int, Mapping[Endpoint, int | None]]
 NO_OVERRIDES: Final[Overrides] = MappingProxyType({})
 
 
@@ -151,14 +151,18 @@ def _netmask(vs: VirtualServer, family: Family) -> int:
     return mask if mask is not None and family is Family.INET6 else HOST_NETMASK[family]
 
 
-def _destinations(vs: VirtualServer, pool: Pool, override: Mapping[Endpoint, int]) -> Iterator[Destination]:
+def _destinations(
+    vs: VirtualServer, pool: Pool, override: Mapping[Endpoint, int | None]
+) -> Iterator[Destination]:
     """The pool's real servers and sorry server, with their ports as in the model."""
     for rs, weight in zip(vs.real_servers, pool.weights(), strict=True):
+        if weight is not None and override:
+            weight = override.get(rs.endpoint, weight)
         if weight is not None:
             yield Destination(
                 endpoint=rs.endpoint,
                 forwarding=rs.forwarding,
-                weight=override.get(rs.endpoint, weight) if override else weight,
+                weight=weight,
                 u_threshold=rs.uthreshold,
                 l_threshold=rs.lthreshold,
                 tunnel=rs.tunnel,

@@ -55,14 +55,21 @@ def story(row: Row, paint: Paint) -> Iterator[str]:
     if row["changes"]:
         yield "  lately:"
     for change in row["changes"]:
-        stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(change["at"]))
-        yield f"    {stamp}  {change['text']} ({change['reason']})"
+        yield f"    {stamp(change['at'])}  {change['text']} ({change['reason']})"
+
+
+def stamp(at: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))
 
 
 def standing(row: Row) -> Iterator[str]:
-    weight = row["pool_weight"]
+    weight = row["effective_weight"]
     where = "not in the pool" if weight is None else f"in the pool with weight {weight}"
     yield f"{where} (configured {row['configured_weight']})"
+    if row["override"] is not None:
+        order = row["override"]
+        until = f" until {stamp(order['until'])}" if order["until"] else ""
+        yield f"{order['by']} wants it: {order['action']}{until}, {order['reason'] or 'no reason given'}"
     if row["counters"]:
         active, inactive = (row["counters"][f"{each}active_connections"] for each in ("", "in"))
         yield f"{active} active, {inactive} inactive connections"

@@ -79,7 +79,7 @@ def server_cells(row: Row) -> Sequence[Cell]:
         row["name"],
         row["service"],
         server_state(row),
-        str(row["pool_weight"] if row["pool_weight"] is not None else "-"),
+        str(row["effective_weight"] if row["effective_weight"] is not None else "-"),
         str(counters.get("active_connections", "-")),
         str(counters.get("inactive_connections", "-")),
         spoken(row["since"]),

@@ -108,7 +108,7 @@ def server_line(server: Row, paint: Paint) -> str:
     colour, state = server_state(server)
     counters = server["counters"] or {}
     connections = f" {counters['active_connections']} connections" if counters else ""
-    name, weight = server["name"], server["pool_weight"] or 0
+    name, weight = server["name"], server["effective_weight"] or 0
     return f"{name:<28} {paint(colour, f'{state:<9}')} weight {weight}{connections}"
 
 

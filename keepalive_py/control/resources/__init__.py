@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from keepalive_py.control.resource import Resource
-from keepalive_py.control.resources import checks, servers, services, snapshot, status
+from keepalive_py.control.resources import checks, overrides, servers, services, snapshot, status
 
 RESOURCES: Final[tuple[Resource, ...]] = (
     status.STATUS,
@@ -14,4 +14,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     servers.SERVERS,
     checks.CHECKS,
     checks.RUN,
+    overrides.SHOW,
+    overrides.GIVE,
+    overrides.LIFT,
 )

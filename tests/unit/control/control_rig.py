@@ -33,6 +33,15 @@ class FakeHost:
     def run_checks(self, service: str, server: str) -> int:
         return 1 if server == "10.0.0.1" else 0
 
+    async def orders(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        return {"overrides": []}
+
+    async def give_order(self, wanted: Mapping[str, Any], by: str) -> dict[str, Any]:
+        return {"wanted": dict(wanted), "by": by}
+
+    async def lift_order(self, wanted: Mapping[str, Any], by: str) -> dict[str, Any]:
+        return {"wanted": dict(wanted), "by": by}
+
     def status(self) -> dict[str, Any]:
         if self.broken:
             raise RuntimeError("broken on purpose")
