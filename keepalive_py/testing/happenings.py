@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from keepalive_py.daemon import voice
 from keepalive_py.health import wording
 from keepalive_py.health.events import CheckEvent, Event, ServerEvent
+from keepalive_py.health.facts import kind
 from keepalive_py.health.names import vs_name
 
 SHOWN = 12  # events that a failure shows
@@ -39,7 +39,7 @@ def happening(event: Event, began: float) -> Happening:
     vs = event.vs
     return Happening(
         round(event.at - began, 6),
-        voice.kind(type(event).__name__),
+        kind(type(event).__name__),
         event.reason.value,
         str(vs.endpoint) if vs.endpoint is not None and vs.group is None else vs_name(vs),
         str(event.rs.endpoint) if isinstance(event, ServerEvent) else "",
