@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import fcntl
 import os
 import socket
+import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keepalive_py.checkers.wishes import OpenDatagram, Ping, Probe, Receive, Send, Source
+from keepalive_py.dataplane.namespace import run_in_new
 from keepalive_py.health.verdict import Failed, Passed, Reason
 from keepalive_py.net import Endpoint, Family, parse_address
 from keepalive_py.probing import pings
 from keepalive_py.wire.icmp import Echo as IcmpEcho
 from keepalive_py.wire.icmp import encode_echo
+
+SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # linux/sockios.h, linux/if.h
 
 
 @pytest.fixture
@@ -91,22 +97,41 @@ def ping(address: str, source: Source | None = None, timeout: float = 0.5) -> An
     return probe
 
 
+def for_everybody(opened: Callable[[], socket.socket]) -> socket.socket:
+    """What `opened` opens, in a network of its own in which every group may ping."""
+
+    def work() -> socket.socket:
+        Path("/proc/sys/net/ipv4/ping_group_range").write_text("0 2147483647")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+            fcntl.ioctl(any_socket, SIOCSIFFLAGS, struct.pack("16sh14x", b"lo", IFF_UP))
+        return opened()
+
+    return run_in_new(work)
+
+
 @pytest.fixture(params=["raw", "unprivileged"])
 def socket_kind(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both kinds of ICMP socket, where the host has them."""
+    """Both kinds of ICMP socket; without root those that the host has."""
+    is_root = os.geteuid() == 0
+    opened = pings.open_socket
+
+    def only_raw(family: int, kind: int, *more: Any) -> Any:
+        if kind == socket.SOCK_DGRAM:
+            raise pings.ProbeUnknown(Reason.LOCAL_ERROR, "not in this test")
+        return opened(family, kind, *more)
+
+    def only_unprivileged(family: int, kind: int, *more: Any) -> Any:
+        assert kind == socket.SOCK_DGRAM
+        return for_everybody(lambda: opened(family, kind, *more)) if is_root else opened(family, kind, *more)
+
     if request.param == "raw":
-        if os.geteuid() != 0:
+        if not is_root:
             pytest.skip("needs CAP_NET_RAW")
-        unprivileged = pings.open_socket
-
-        def only_raw(family: int, kind: int, *more: Any) -> Any:
-            if kind == socket.SOCK_DGRAM:
-                raise pings.ProbeUnknown(Reason.LOCAL_ERROR, "not in this test")
-            return unprivileged(family, kind, *more)
-
         monkeypatch.setattr(pings, "open_socket", only_raw)
-    elif not pings_without_rights():
-        pytest.skip("our group is outside net.ipv4.ping_group_range")
+    else:
+        if not may_ping():
+            pytest.skip("our group is outside net.ipv4.ping_group_range")
+        monkeypatch.setattr(pings, "open_socket", only_unprivileged)
     return str(request.param)
 
 
