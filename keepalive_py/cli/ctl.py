@@ -25,6 +25,7 @@ from keepalive_py.cli.commands import (
     status,
     steer,
     table,
+    toa,
 )
 
 COMMANDS: tuple[Command, ...] = (
@@ -45,11 +46,13 @@ COMMANDS: tuple[Command, ...] = (
     *announcer.COMMANDS,
     render.COMMAND,
     ecmp.COMMAND,
+    *toa.COMMANDS,
 )
 GROUPS = {
     "check": "health checks",
     "config": "look at configurations without running them",
     "announcer": "virtual addresses and their announcement by BGP",
+    "toa": "kernel modules that give a real server the client's address",
 }
 
 

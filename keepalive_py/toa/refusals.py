@@ -44,6 +44,7 @@ class Host:
 
 _UNKNOWN_SYMBOL = re.compile(r"Unknown symbol (\S+) \(err (-?\d+)\)")
 _OTHER_VERSION = re.compile(r"disagrees about version of symbol (\S+)")
+_OTHER_MAGIC = re.compile(r"version magic '([^']*)' should be '([^']*)'")
 _BAD_VALUE = re.compile(r"[`'](.*)' invalid for parameter [`'](.*)'")
 
 
@@ -67,6 +68,9 @@ def _by_log(module: str, number: int, host: Host, said: Sequence[str], about: Mo
     text = "\n".join(said)
     symbols = sorted({symbol for symbol, _ in _UNKNOWN_SYMBOL.findall(text)})
     others = sorted(set(_OTHER_VERSION.findall(text)))
+    magic = _OTHER_MAGIC.search(text)
+    if magic:
+        return f"it is for kernel `{magic[1].strip()}`, this one is `{magic[2].strip()}`", _rebuild(host)
     if others:
         return (
             f"it was made for another build of kernel {host.release}: {_list(others)} is not the same there",
@@ -95,6 +99,8 @@ def _by_number(module: str, number: int, host: Host, said: Sequence[str], about:
         return wrong_kernel(about, host) or ("it is no module that this kernel understands", _rebuild(host))
     if number == errno.EEXIST:
         return "it is loaded already", f"unload it first (keepalive-ctl toa unload {module})"
+    if number == errno.ENOSYS:
+        return "this kernel takes no modules (CONFIG_MODULES)", "run one that does"
     if number == errno.ENOENT and not said:
         return (
             "the kernel lacks something that it needs (a symbol, or a file of its own)",

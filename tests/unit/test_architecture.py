@@ -14,7 +14,7 @@ RANKS = {
     "config": 1,
     "health": 2, "plan": 2,
     "wire": 2.5,  # the values of `plan` travel on the wire
-    "checkers": 3,
+    "checkers": 3, "rawtcp": 3,
     "probing": 4, "dataplane": 4, "announcer": 4, "uplink": 4, "toa": 4, "notify": 4, "sources": 4,
     "bfd": 4, "track_file": 4, "sessions": 4, "ecmp": 2,
     "control": 4.5,  # sees the daemon through a Protocol of its own

@@ -18,6 +18,9 @@ CASES = [
     # number, host, what the kernel said, the module: why, what to do
     (errno.ENOEXEC, HERE, [], OTHER, "it is for kernel 5.10.0-8-amd64, this one is 6.1.0", "build it again"),
     (errno.ENOEXEC, HERE, [], ABOUT, "no module that this kernel understands", "build it again"),
+    (errno.ENOEXEC, HERE, ["toa: version magic '5.10 SMP ' should be '6.1 SMP '"], ABOUT,
+     "for kernel `5.10 SMP`, this one is `6.1 SMP`", "build it again"),
+    (errno.ENOSYS, HERE, [], ABOUT, "takes no modules", ""),
     (errno.ENOENT, HERE, ["toa: Unknown symbol frobnicate (err -2)"], ABOUT,
      "has no frobnicate (it depends on ipv6)", "load what brings it"),
     (errno.EINVAL, HERE, ["toa: disagrees about version of symbol tcp_prot",
