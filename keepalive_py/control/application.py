@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
@@ -99,8 +100,9 @@ class Front:
             self.place(request, Place.BUSY, FOREVER)
         await response.prepare(request)
         try:
-            async for piece in stream.pieces:
-                await asyncio.wait_for(response.write(piece), PIECE_PATIENCE)
+            async with contextlib.aclosing(stream.pieces) as pieces:
+                async for piece in pieces:
+                    await asyncio.wait_for(response.write(piece), PIECE_PATIENCE)
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()

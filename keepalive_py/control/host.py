@@ -18,6 +18,9 @@ class Host(Protocol):
     def journal(self) -> Journal:
         """What happened lately."""
 
+    def lacks(self) -> list[str]:
+        """What is not yet as it should be for service; [] when all is."""
+
     def status(self) -> Json:
         """A summary of what there is and how it is."""
 

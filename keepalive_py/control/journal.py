@@ -41,6 +41,11 @@ class Entry:
         self._said: Json | None = None
 
     @property
+    def kind(self) -> str:
+        source = self._source
+        return kind(type(source).__name__) if isinstance(source, Event) else str(source["kind"])
+
+    @property
     def said(self) -> Json:
         """As plain values, without the id."""
         if self._said is None:
@@ -72,6 +77,7 @@ class Journal:
         self.number = 0
         self.counts: Counter[tuple[str, str]] = Counter()  # (kind, reason)
         self.changes: dict[tuple[str, str], deque[Entry]] = {}
+        self.readers = 0  # who follow it now
         self._news = asyncio.Event()
 
     def add(self, events: Iterable[Event]) -> None:

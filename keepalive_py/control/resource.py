@@ -3,7 +3,7 @@ list there."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class Stream:
     """An answer in pieces. `lasting`: it may go on for hours; then a reader who takes too long for
     one piece is cut off, and the whole has no limit."""
 
-    pieces: AsyncIterator[bytes]
+    pieces: AsyncGenerator[bytes, None]
     type: str = JSON_TYPE
     lasting: bool = False
 

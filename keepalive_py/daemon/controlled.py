@@ -55,6 +55,17 @@ class Controlled:
     def journal(self) -> Journal:
         return self.supervisor.journal
 
+    def lacks(self) -> list[str]:
+        supervisor = self.life.supervisor
+        if supervisor is None or not supervisor.services and supervisor.config.virtual_servers:
+            return ["the daemon is still starting"]
+        found = []
+        if not supervisor.writing:
+            found.append("the table has no writer")
+        if supervisor.writer.refused:
+            found.append(f"the kernel refused {supervisor.writer.refused} steps")
+        return found
+
     def status(self) -> Json:
         supervisor = self.supervisor
         return {

@@ -208,6 +208,7 @@ class Life:
             voice.complain(ready.errors)
             voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
             self.systemd.ready(f"reload refused: {why}")
+            supervisor.journal.say("reload_refused", f"Reload refused: {why}", reason="configuration")
             return
         voice.complain(ready.diagnostics)
         for remark in ready.remarks:
@@ -219,6 +220,7 @@ class Life:
         await supervisor.reload(self.config)
         self.running(supervisor)
         voice.say("Reload complete")
+        supervisor.journal.say("reload_complete", f"Reloaded: {summary(self.config)}")
 
     async def read_again(self) -> Ready:
         """In a thread, so that probes go on; the flag file says that we read."""

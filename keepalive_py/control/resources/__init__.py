@@ -5,7 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from keepalive_py.control.resource import Resource
-from keepalive_py.control.resources import checks, overrides, servers, services, snapshot, status
+from keepalive_py.control.resources import (
+    alive,
+    checks,
+    events,
+    openapi,
+    overrides,
+    servers,
+    services,
+    snapshot,
+    status,
+)
 
 RESOURCES: Final[tuple[Resource, ...]] = (
     status.STATUS,
@@ -14,7 +24,11 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     servers.SERVERS,
     checks.CHECKS,
     checks.RUN,
+    events.EVENTS,
     overrides.SHOW,
     overrides.GIVE,
     overrides.LIFT,
+    alive.LIVE,
+    alive.READY,
+    openapi.OPENAPI,
 )

@@ -19,6 +19,7 @@ class FakeHost:
         self.told: dict[str, Any] = {"version": "1"}
         self.broken = False
         self.kept_journal = Journal()
+        self.lacking: list[str] = []
 
     @property
     def journal(self) -> Journal:
@@ -41,6 +42,9 @@ class FakeHost:
 
     async def lift_order(self, wanted: Mapping[str, Any], by: str) -> dict[str, Any]:
         return {"wanted": dict(wanted), "by": by}
+
+    def lacks(self) -> list[str]:
+        return self.lacking
 
     def status(self) -> dict[str, Any]:
         if self.broken:

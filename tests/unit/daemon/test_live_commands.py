@@ -134,3 +134,15 @@ async def test_the_daemons_refusal_is_shown(ask: Ask) -> None:
     assert "hint: bring another server up first" in text
     assert (await ask("weight", A, "3"))[0] == 0
     assert (await ask("drain", "--node"))[0] == 1
+
+
+async def test_what_happened(rig: Rig, ask: Ask) -> None:
+    await rig.fails(A)
+    status, text = await ask("events", "-n", "2")
+    assert status == 0
+    assert [line.split("  ", 1)[1] for line in text.splitlines()] == [
+        f"TCP_CHECK on service [{A}]:tcp:80 failed. (refused)",
+        f"Removing service [{A}]:tcp:80 from VS [10.0.0.1]:tcp:80 (refused)",
+    ]
+    _, text = await ask("events", "--json", "--kind", "server_down")
+    assert [json.loads(line)["kind"] for line in text.splitlines()] == ["server_down"]
