@@ -15,6 +15,7 @@ from keepalive_py.errors import KeepaliveError
 from keepalive_py.health.lifecycle import start
 from keepalive_py.plan.desired import desired
 from keepalive_py.plan.diff import diff
+from keepalive_py.plan.marks import NO_MARKS, MarkSettings, allocate
 from keepalive_py.plan.steps import Step
 
 EXIT_FATAL = 1
@@ -49,11 +50,13 @@ async def plan(config: Config, options: Options) -> list[Step]:
         namespace=config.global_defs.net_namespace_ipvs,
         warn=lambda text: print(text, file=sys.stderr),
         agent=agent_of(config),
+        marks=MarkSettings.of(config.global_defs),
     )
     try:
         have = {} if config.global_defs.lvs_flush else await dataplane.read()
     finally:
         await dataplane.close()
     services, _events = start(config, time.monotonic())
-    want = desired(config, services, holds=dataplane.service_options)
+    marks = allocate(config, NO_MARKS, have) if dataplane.serves_by_mark else NO_MARKS
+    want = desired(config, services, holds=dataplane.service_options, marks=marks)
     return diff(want, have, owned=frozenset())

@@ -61,7 +61,6 @@ NO_SEED: Final = "keepalived does not use it either"
 ONE_PROCESS: Final = "there is one process, so nothing is copied for others"
 LARGE_BUFFER: Final = "the buffer is large already, and answers that are lost are asked for again"
 SYSTEM_BUFFER: Final = "the listener for addresses keeps the buffer that the system gives"
-ONE_EACH: Final = "every address of a group is a service of its own, which serves the same traffic"
 NO_SNMP: Final = "there is no SNMP agent: docs/migration.md says what replaces it"
 
 
@@ -423,23 +422,22 @@ class GlobalDefs:
         OptionalWord("keepalived_ipvs", TABLE_NAME_LIMIT),
         default=None,
         check=forget_options,
-        doc="Groups by firewall marks; name of the nftables table.", idle=ONE_EACH)  # fmt: skip
+        doc="Groups by firewall marks; name of the nftables table.",
+    )  # fmt: skip
     nftables_ipvs_priority: int = keyword(
         "nftables_ipvs_priority",
         Integer(-(2**31), 2**31 - 1),
         default=-1,
-        doc="Priority of its chain.",
-        idle=ONE_EACH,
+        doc="Priority of its chain. A change needs a restart.",
     )
     nftables_ipvs_start_fwmark: int = keyword(
         "nftables_ipvs_start_fwmark",
         Integer(1, UINT32),
         default=1000,
         doc="First mark to use.",
-        idle=ONE_EACH,
     )
     nftables_counters: bool = keyword(
-        "nftables_counters", Flag(), default=False, doc="Count in its rules.", idle=ONE_EACH
+        "nftables_counters", Flag(), default=False, doc="Count in its rules. A change needs a restart."
     )
     lvs_netlink_cmd_rcv_bufs: int | None = keyword(
         "lvs_netlink_cmd_rcv_bufs",

@@ -43,6 +43,7 @@ from keepalive_py.dataplane import agent_of, choose
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.notify.notifier import Notifier
 from keepalive_py.notify.security import account
+from keepalive_py.plan.marks import MarkSettings
 from keepalive_py.probing import Engine
 from keepalive_py.sources.watch import FileWatch
 
@@ -119,6 +120,7 @@ class Life:
             namespace=defs.net_namespace_ipvs,
             warn=voice.warn,
             agent=agent_of(config),
+            marks=MarkSettings.of(defs),
         )
         engine = Engine(registry=REGISTRY, trouble=voice.trouble, resolve=self.credentials)
         engine.attach(asyncio.get_running_loop())

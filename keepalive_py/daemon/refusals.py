@@ -22,6 +22,7 @@ from keepalive_py.plan.steps import (
     DeleteService,
     EditDestination,
     EditService,
+    SetMarked,
     Step,
 )
 from keepalive_py.plan.table import ServiceKey
@@ -29,7 +30,7 @@ from keepalive_py.plan.table import ServiceKey
 MOST_SAID: Final = 20  # refusals of one batch
 
 # The names and numbers of linux/ip_vs.h's socket options, which keepalived logs whatever the
-# way to the kernel. Local addresses of FULLNAT have none there.
+# way to the kernel. Local addresses of FULLNAT and marks by nf_tables have none there.
 COMMANDS: Final[Mapping[type[Step], str]] = {
     AddService: "IP_VS_SO_SET_ADD(1154)",
     EditService: "IP_VS_SO_SET_EDIT(1155)",
@@ -39,6 +40,7 @@ COMMANDS: Final[Mapping[type[Step], str]] = {
     EditDestination: "IP_VS_SO_SET_EDITDEST(1161)",
     AddLocalAddress: "IP_VS_SO_SET_ADDLADDR(0)",
     DeleteLocalAddress: "IP_VS_SO_SET_DELLADDR(0)",
+    SetMarked: "NF_TABLES_SET_MARKED(0)",
 }
 TEXTS: Final[Mapping[tuple[type[Step], int], str]] = {
     (AddService, errno.ENOENT): "Scheduler or persistence engine not found",
@@ -63,7 +65,7 @@ def place(step: Step) -> str:
     match step:
         case AddService(service) | EditService(service):
             return service_name(service.key)
-        case DeleteService(key):
+        case DeleteService(key) | SetMarked(key):
             return service_name(key)
         case AddDestination(key, destination) | EditDestination(key, destination):
             return f"{service_name(key)} -> {destination.endpoint}"

@@ -48,6 +48,7 @@ from keepalive_py.health.verdict import Reason, Verdict
 from keepalive_py.net import Address
 from keepalive_py.notify.notifier import Notifier
 from keepalive_py.plan.desired import Overrides, desired, sharing
+from keepalive_py.plan.marks import NO_MARKS, allocate
 from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
@@ -80,6 +81,7 @@ class Supervisor:
         self.present = present
         self.services: list[ServiceState] = []
         self.index: dict[ServiceState, int] = {}
+        self.marks = NO_MARKS
         self.sharing: tuple[tuple[int, ...], ...] = ()
         self.probes = Probes(engine, REGISTRY, self.verdict)
         self.files = FileChecks(asyncio.get_running_loop(), self.event_verdict)
@@ -196,7 +198,9 @@ class Supervisor:
         self.config = config
         self.services = services
         self.index = {service: place for place, service in enumerate(services)}
-        self.sharing = sharing(config)
+        if self.dataplane.serves_by_mark:
+            self.marks = allocate(config, self.marks, self.table)
+        self.sharing = sharing(config, self.marks)
         self.engine.ssl_files = config.ssl
         client_context.cache_clear()  # a certificate may have been renewed under its old name
 
@@ -252,8 +256,13 @@ class Supervisor:
 
     def wanted(self, places: Iterable[int] | None) -> Iterator[Table]:
         """What the table should hold, in parts, each as health sees it when it is taken."""
-        config, services, together = self.config, self.services, self.sharing
+        config, services, together, marks = self.config, self.services, self.sharing, self.marks
         holds = self.dataplane.service_options
+
+        def made(part: list[int]) -> Table:
+            weights = self.steered_weights(part)
+            return desired(config, services, only=part, holds=holds, overrides=weights, marks=marks)
+
         if places is None:
             places = range(len(services))
         done: set[int] = set()
@@ -264,10 +273,10 @@ class Supervisor:
             done.update(together[place])
             part += together[place]
             if len(part) >= SLICE:
-                yield desired(config, services, only=part, holds=holds, overrides=self.steered_weights(part))
+                yield made(part)
                 part = []
         if part:
-            yield desired(config, services, only=part, holds=holds, overrides=self.steered_weights(part))
+            yield made(part)
 
     def steered_weights(self, places: Iterable[int]) -> Overrides:
         """What operators want of these."""

@@ -6,6 +6,9 @@
 - `fullnat_snat`: `ipvs` and, for services with local addresses, source NAT by nf_tables
   (`nftables` is its socket, `wire.nftables` its words). On a kernel whose IPVS knows local
   addresses itself it is `ipvs` alone;
+- `marking`: around `fullnat_snat` where groups are served by mark (`nftables_ipvs`): what
+  gets a service's mark (`nf_tables` is its socket and that of `nftables`, `wire.nft_marks`
+  its words);
 - `dpvs`: DPVS, over its agent's HTTP API (`wire.dpvs` its words); only where asked for;
 - `memory`: one in this process. It refuses what the kernel refuses, so it serves for
   embedding, for `--dry-run`, and as a mock in anybody's tests.
@@ -34,9 +37,11 @@ from keepalive_py.config.dpvs import DpvsAgent
 from keepalive_py.config.model import Config
 from keepalive_py.dataplane.fullnat_snat import FullnatSnatDataplane
 from keepalive_py.dataplane.ipvs import IPVS_FEATURES
+from keepalive_py.dataplane.marking import MarkingDataplane
 from keepalive_py.dataplane.memory import MemoryDataplane
 from keepalive_py.dataplane.port import Dataplane
-from keepalive_py.errors import ConfigError, FeatureMissing
+from keepalive_py.errors import ConfigError, FeatureMissing, KernelRefused
+from keepalive_py.plan.marks import MarkSettings
 
 AUTO = "auto"
 NAMES = (AUTO, "ipvs", "memory", "dpvs")
@@ -70,17 +75,18 @@ async def choose(
     namespace: str | None = None,
     warn: Callable[[str], None],
     agent: DpvsAgent | None = None,
+    marks: MarkSettings | None = None,
 ) -> Dataplane:
-    """The dataplane called `name`, open.
+    """The dataplane called `name`, open; with `marks` one that serves groups by mark, if it can.
 
     `auto` is the kernel's IPVS; where the kernel has none, it is `memory`, and `warn` is told
     that nothing will be balanced. That we may not use the IPVS that is there is an error.
     Raises FeatureMissing, KernelRefused; ConfigError for a name that is none.
     """
     if name != AUTO:
-        return await _opened(name, namespace, agent)
+        return await _marking(await _opened(name, namespace, agent), namespace, marks, warn)
     try:
-        return await _opened("ipvs", namespace, agent)
+        return await _marking(await _opened("ipvs", namespace, agent), namespace, marks, warn)
     except FeatureMissing as missing:
         # A namespace that cannot be entered says nothing about the kernel.
         if missing.feature not in IPVS_FEATURES:
@@ -95,3 +101,19 @@ async def _opened(name: str, namespace: str | None, agent: DpvsAgent | None) -> 
     dataplane = FACTORIES[name](namespace, agent)
     await dataplane.open()
     return dataplane
+
+
+async def _marking(
+    dataplane: Dataplane, namespace: str | None, marks: MarkSettings | None, warn: Callable[[str], None]
+) -> Dataplane:
+    """Serving by mark does not stand in the way of serving: what cannot be marked is served by
+    address."""
+    if marks is None or dataplane.name != "ipvs":
+        return dataplane
+    marking = MarkingDataplane(dataplane, marks, namespace=namespace)
+    try:
+        await marking.open()
+    except (FeatureMissing, KernelRefused, OSError) as error:
+        warn(f"nftables_ipvs: {error}; every address of a group is a service of its own")
+        return dataplane
+    return marking

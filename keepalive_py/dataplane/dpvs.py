@@ -66,6 +66,7 @@ class DpvsDataplane:
     """`agent`: where it listens, and the device of local addresses that name none."""
 
     name = "dpvs"
+    serves_by_mark = False
     service_options = OPTION_NAMES
 
     def __init__(self, agent: DpvsAgent | None = None) -> None:

@@ -55,6 +55,7 @@ class FullnatSnatDataplane:
     """IPVS with FULLNAT. `namespace`: the network namespace (None: our own)."""
 
     name = "ipvs"
+    serves_by_mark = False
 
     def __init__(self, *, namespace: str | None = None) -> None:
         self._namespace = namespace

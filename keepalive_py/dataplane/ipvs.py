@@ -60,6 +60,7 @@ class IpvsDataplane:
     FULLNAT patches."""
 
     name = "ipvs"
+    serves_by_mark = False
 
     def __init__(
         self,

@@ -29,9 +29,18 @@ from keepalive_py.plan.steps import (
     DeleteService,
     EditDestination,
     EditService,
+    SetMarked,
     Step,
 )
-from keepalive_py.plan.table import OPTION_NAMES, Destination, Service, ServiceEntry, ServiceKey, Table
+from keepalive_py.plan.table import (
+    OPTION_NAMES,
+    Destination,
+    MarkedRange,
+    Service,
+    ServiceEntry,
+    ServiceKey,
+    Table,
+)
 from keepalive_py.wire.netlink import Outcome
 
 SCHEDULERS = frozenset(
@@ -55,6 +64,7 @@ class _Entry:
     destinations: dict[Endpoint, Destination] = field(default_factory=dict)
     destination_counters: dict[Endpoint, Counters] = field(default_factory=dict)
     local_addresses: list[Address] = field(default_factory=list)
+    marked: tuple[MarkedRange, ...] = ()
 
 
 @dataclass(slots=True)
@@ -69,6 +79,7 @@ class MemoryDataplane:
 
     name = "memory"
     service_options = OPTION_NAMES
+    serves_by_mark = True
 
     def __init__(
         self, *, schedulers: Collection[str] = SCHEDULERS, engines: Collection[str] = ENGINES
@@ -107,7 +118,12 @@ class MemoryDataplane:
 
     async def read(self) -> Table:
         return {
-            key: ServiceEntry(entry.service, dict(entry.destinations), tuple(entry.local_addresses))
+            key: ServiceEntry(
+                entry.service,
+                dict(entry.destinations),
+                tuple(entry.local_addresses),
+                marked=entry.marked,
+            )
             for key, entry in self._entries.items()
         }
 
@@ -201,6 +217,9 @@ class MemoryDataplane:
                 return _add_local_address(entry, key.family, address)
             case DeleteLocalAddress(_, address):
                 return _remove_local_address(entry, address)
+            case SetMarked(_, ranges):
+                entry.marked = ranges
+                return OK
         raise TypeError(step)
 
     # ------------------------------------------------------------ services

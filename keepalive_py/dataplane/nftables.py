@@ -1,31 +1,22 @@
 """The nf_tables table that FULLNAT on a stock kernel lives in.
 
-Every change is one transaction: the kernel takes all of it or nothing. As with IPVS, the
-answers are in the socket's queue when send() returns, so nothing here waits; a large table is
-read with yields.
-
-See linux/netfilter/nf_tables.h; the messages are `wire.nftables`.
+Every change is one transaction: the kernel takes all of it or nothing. Nothing here waits (see
+`nf_tables`, which has the socket); a large table is read with yields. The messages are
+`wire.nftables`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from keepalive_py.dataplane.namespace import run_in
-from keepalive_py.dataplane.netlink import BUFFER, PATIENCE, SO_RCVBUFFORCE, SO_SNDBUFFORCE
-from keepalive_py.errors import FeatureMissing, KernelRefused
+from keepalive_py.dataplane.nf_tables import Missing, NfTables
 from keepalive_py.net import Address
 from keepalive_py.plan.table import ServiceKey
-from keepalive_py.wire import netlink
 from keepalive_py.wire import nftables as wire
 
-NETLINK_NETFILTER = 12
-NFGENMSG = 4  # bytes before the attributes
 NEEDS = "a kernel with nf_tables and its nat chain (CONFIG_NF_TABLES_INET, CONFIG_NFT_NAT, CONFIG_NFT_NUMGEN)"
 
 
@@ -38,21 +29,10 @@ class Contents:
     pools: dict[str, tuple[Address, ...]] = field(default_factory=dict)
 
 
-class SourceTable:
-    """Reads and changes the table. `namespace` as in `dataplane.namespace.run_in`."""
+class SourceTable(NfTables):
+    """Reads and changes the table."""
 
-    def __init__(self, namespace: str | None = None) -> None:
-        self._socket = run_in(namespace, _open)
-        self._buffer = memoryview(bytearray(1 << 16))
-        self._sequence = 0
-        for force, plain in ((SO_RCVBUFFORCE, socket.SO_RCVBUF), (SO_SNDBUFFORCE, socket.SO_SNDBUF)):
-            try:
-                self._socket.setsockopt(socket.SOL_SOCKET, force, BUFFER)
-            except PermissionError:
-                self._socket.setsockopt(socket.SOL_SOCKET, plain, BUFFER)
-
-    def close(self) -> None:
-        self._socket.close()
+    needs = NEEDS
 
     # ------------------------------------------------------------ reading
 
@@ -79,22 +59,6 @@ class SourceTable:
         for body in self._dump(wire.dump_elements(name)):
             yield from wire.decode_elements(body)
 
-    def _dump(self, request: bytes) -> list[bytes]:
-        """The answers to a dump; none when the table does not exist."""
-        sequence = self._next(1)
-        self._socket.send(wire.number_messages([request], sequence)[0])
-        bodies: list[bytes] = []
-        for message in self._answers(sequence, sequence):
-            if message.type == netlink.NLMSG_DONE:
-                break
-            if message.type == netlink.NLMSG_ERROR:
-                number = netlink.outcome(message).errno
-                if number not in (0, errno.ENOENT):
-                    raise _refused("read the nf_tables table", number)
-                break
-            bodies.append(bytes(message.payload[NFGENMSG:]))
-        return bodies
-
     # ------------------------------------------------------------ changing
 
     async def change(self, before: Contents, wanted: Mapping[ServiceKey, tuple[Address, ...]]) -> Contents:
@@ -117,61 +81,8 @@ class SourceTable:
 
     def remove(self) -> None:
         """The whole table, with everything in it."""
-        with contextlib.suppress(_Missing):
+        with contextlib.suppress(Missing):
             self._transact([wire.delete_table()])
-
-    def _transact(self, messages: Sequence[bytes]) -> None:
-        """All or nothing. Only the end of a transaction is waited for: the kernel answers
-        each message, but errors come before the last answer."""
-        if not messages:
-            return
-        first = self._next(len(messages))
-        self._socket.send(wire.batch(wire.number_messages(messages, first), first))
-        last = first + len(messages) - 1
-        failed = 0
-        for message in self._answers(first, last):
-            failed = failed or netlink.outcome(message).errno
-            if failed or message.sequence == last:
-                break
-        if failed:
-            self._drain()
-            raise _refused("change the nf_tables table", failed)
-
-    def _answers(self, first: int, last: int) -> Iterator[netlink.Message]:
-        while True:
-            try:
-                size = self._socket.recv_into(self._buffer)
-            except OSError as error:
-                if error.errno in (errno.ENOBUFS, errno.EAGAIN):
-                    self._drain()
-                    raise KernelRefused(
-                        "read nf_tables' answers", error.errno, "read back and repeated"
-                    ) from None
-                raise
-            for message in netlink.messages(self._buffer[:size]):
-                if first <= message.sequence <= last:
-                    yield message
-
-    def _drain(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                self._socket.recv_into(self._buffer, 0, socket.MSG_DONTWAIT)
-
-    def _next(self, count: int) -> int:
-        first = self._sequence + 1
-        self._sequence += count
-        return first
-
-
-class _Missing(KernelRefused):
-    """The table is not there."""
-
-
-def _refused(what: str, number: int) -> KernelRefused:
-    if number == errno.ENOENT:
-        return _Missing(what, number, "the table was removed by someone else: read back and repeated")
-    hints = {errno.EPERM: "needs CAP_NET_ADMIN", errno.EOPNOTSUPP: f"needs {NEEDS}"}
-    return KernelRefused(what, number, hints.get(number, ""))
 
 
 def _moves(after: Contents, wanted: Mapping[ServiceKey, tuple[Address, ...]]) -> list[bytes]:
@@ -208,13 +119,3 @@ def _drop_unused(after: Contents) -> list[bytes]:
     for name in unused:
         del after.pools[name]
     return [wire.delete_pool(name) for name in unused]
-
-
-def _open() -> socket.socket:
-    try:
-        new = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_NETFILTER)
-    except OSError as error:
-        raise FeatureMissing("nf_tables", NEEDS) from error
-    new.bind((0, 0))
-    new.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, PATIENCE)
-    return new

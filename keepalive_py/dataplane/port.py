@@ -59,6 +59,10 @@ class Dataplane(Protocol):
     def service_options(self) -> Collection[str]:
         """The names of the ServiceOptions that it can hold and reads back."""
 
+    @property
+    def serves_by_mark(self) -> bool:
+        """Whether it takes SetMarked, so that groups may be served by mark."""
+
     async def open(self) -> None:
         """Make ready (load the module, open the socket). FeatureMissing says what is lacking."""
 

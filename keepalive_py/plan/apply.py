@@ -20,6 +20,7 @@ from keepalive_py.plan.steps import (
     DeleteService,
     EditDestination,
     EditService,
+    SetMarked,
     Step,
 )
 from keepalive_py.plan.table import ServiceEntry, ServiceKey, Table
@@ -82,6 +83,9 @@ class _Draft:
         rest = tuple(address for address in entry.local_addresses if address != step.address)
         self.table[step.key] = replace(entry, local_addresses=rest)
 
+    def set_marked(self, step: SetMarked) -> None:
+        self.table[step.key] = replace(self.entry(step.key), marked=step.ranges)
+
 
 APPLY: Final[Mapping[type[Step], Callable[[_Draft, Any], None]]] = {
     AddService: _Draft.put_service,
@@ -92,4 +96,5 @@ APPLY: Final[Mapping[type[Step], Callable[[_Draft, Any], None]]] = {
     DeleteDestination: _Draft.delete_destination,
     AddLocalAddress: _Draft.add_local_address,
     DeleteLocalAddress: _Draft.delete_local_address,
+    SetMarked: _Draft.set_marked,
 }

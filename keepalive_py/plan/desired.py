@@ -9,6 +9,8 @@ and one per mark. Destinations are the real servers of the pool, then the sorry 
 | line of a group | NAT, FNAT | as in the model |
 | line of a group | DR, TUN | the line's (0 for a mark) |
 
+With `nftables_ipvs` a group's addresses are one service by mark: see `plan.marks`.
+
 Several virtual servers may ask for the same service (one group used twice, or twins). The first
 decides its settings; a destination is there while any of them wants it, and its settings are those
 of the first that wants it with a weight above 0, or else of the first at all. So is a sorry server
@@ -30,10 +32,12 @@ from typing import Final, NamedTuple, Protocol
 
 from keepalive_py.config.model import Config, Forwarding, GroupMember, VirtualServer
 from keepalive_py.net import Address, Endpoint, Family, family_of
+from keepalive_py.plan.marks import NO_MARKS, Marks
 from keepalive_py.plan.table import (
     NO_OPTIONS,
     OPTION_NAMES,
     Destination,
+    MarkedRange,
     Service,
     ServiceEntry,
     ServiceKey,
@@ -76,27 +80,28 @@ def desired(
     only: Iterable[int] | None = None,
     overrides: Overrides = NO_OVERRIDES,
     holds: Collection[str] = (),
+    marks: Marks = NO_MARKS,
 ) -> Table:
     """The whole table, or the part of the virtual servers `only`. `pools` are parallel to
     `config.virtual_servers`. For a part to be complete, take `only` from `sharing`. `holds`: the
-    `service_options` of the dataplane."""
+    `service_options` of the dataplane. `marks`: of groups that are served by mark."""
     table: Table = {}
     for index in range(len(pools)) if only is None else only:
         vs = config.virtual_servers[index]
         destinations = list(_destinations(vs, pools[index], overrides.get(index, {})))
         local = _local_addresses(vs, config)
         options = _options(vs, holds)
-        for slot in slots(vs, config):
+        for slot in slots(vs, config, marks):
             service = slot.service if options is NO_OPTIONS else replace(slot.service, options=options)
-            entry = _entry(table, service, local)
+            entry = _entry(table, service, local, marks.ranges.get(service.key, ()))
             for destination in destinations:
                 _merge(entry, _placed(destination, slot))
     return table
 
 
-def sharing(config: Config) -> tuple[tuple[int, ...], ...]:
+def sharing(config: Config, marks: Marks = NO_MARKS) -> tuple[tuple[int, ...], ...]:
     """For each virtual server the indexes of all (itself too) that ask for one of its services."""
-    keys = [[slot.service.key for slot in slots(vs, config)] for vs in config.virtual_servers]
+    keys = [[slot.service.key for slot in slots(vs, config, marks)] for vs in config.virtual_servers]
     users: dict[ServiceKey, list[int]] = {}
     for index, wanted in enumerate(keys):
         for key in wanted:
@@ -104,14 +109,19 @@ def sharing(config: Config) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(sorted({user for key in wanted for user in users[key]})) for wanted in keys)
 
 
-def slots(vs: VirtualServer, config: Config) -> Iterator[Slot]:
-    """The services of one virtual server, in kernel order: addresses in file order, then marks."""
+def slots(vs: VirtualServer, config: Config, marks: Marks = NO_MARKS) -> Iterator[Slot]:
+    """The services of one virtual server, in kernel order: addresses in file order, then marks.
+    Without `marks` those that its addresses would be by themselves."""
     if vs.endpoint is not None:
         yield Slot(_by_address(vs, vs.endpoint), None)
     elif vs.fwmark is not None:
         yield Slot(_by_mark(vs, vs.fwmark, vs.family), None)
     elif vs.group is not None:
-        yield from _group_slots(vs, config.groups[vs.group].members)
+        by_mark = marks.of_group(vs.group, vs.protocol)
+        if by_mark:
+            yield from (Slot(_service(vs, key), 0) for key in by_mark)
+        else:
+            yield from _group_slots(vs, config.groups[vs.group].members)
 
 
 def _group_slots(vs: VirtualServer, members: Sequence[GroupMember]) -> Iterator[Slot]:
@@ -212,9 +222,11 @@ def _local_addresses(vs: VirtualServer, config: Config) -> LocalAddresses:
     return {address: getattr(span, "interface", "") for span in ranges for address in span.addresses()}
 
 
-def _entry(table: Table, service: Service, local: LocalAddresses) -> ServiceEntry:
+def _entry(
+    table: Table, service: Service, local: LocalAddresses, marked: tuple[MarkedRange, ...]
+) -> ServiceEntry:
     """The service's entry in `table`, with the local addresses of its family added."""
-    entry = table.setdefault(service.key, ServiceEntry(service))
+    entry = table.setdefault(service.key, ServiceEntry(service, marked=marked))
     fitting = [address for address in local if family_of(address) is service.key.family]
     if fitting:
         interfaces = {address: local[address] for address in fitting if local[address]}

@@ -1,7 +1,8 @@
 """From the table as it is to the table as it should be, in a safe order. Pure.
 
 Service by service: the service itself, its local addresses, new destinations, changed ones that
-will be usable, changed ones that will not (weight 0), and then what leaves. Services that leave
+will be usable, changed ones that will not (weight 0), then what leaves, and at last what is led to
+it by its mark. Services that leave
 altogether come last, and need no deletes of their own destinations: the kernel drops these with
 the service.
 
@@ -23,9 +24,10 @@ from keepalive_py.plan.steps import (
     DeleteService,
     EditDestination,
     EditService,
+    SetMarked,
     Step,
 )
-from keepalive_py.plan.table import Destination, ServiceEntry, ServiceKey, Table
+from keepalive_py.plan.table import Destination, MarkedRange, ServiceEntry, ServiceKey, Table
 
 
 def diff(want: Table, have: Table, *, owned: AbstractSet[ServiceKey] | None = None) -> list[Step]:
@@ -48,6 +50,7 @@ def _new(entry: ServiceEntry) -> list[Step]:
         AddService(entry.service),
         *_local(AddLocalAddress, entry, ()),
         *(AddDestination(key, destination) for destination in entry.destinations.values()),
+        *_marked(entry, ()),
     ]
 
 
@@ -60,7 +63,12 @@ def _changed(have: ServiceEntry, want: ServiceEntry) -> list[Step]:
     if have.destinations is not want.destinations:
         steps += _destinations(key, have.destinations, want.destinations)
     steps += _local(DeleteLocalAddress, have, want.local_addresses)
+    steps += _marked(want, have.marked)
     return steps
+
+
+def _marked(entry: ServiceEntry, before: tuple[MarkedRange, ...]) -> list[Step]:
+    return [] if entry.marked == before else [SetMarked(entry.service.key, entry.marked)]
 
 
 def _local(

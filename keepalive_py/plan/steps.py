@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from keepalive_py.net import Address, Endpoint
-from keepalive_py.plan.table import Destination, Service, ServiceKey
+from keepalive_py.plan.table import Destination, MarkedRange, Service, ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,20 @@ class DeleteLocalAddress:
         return f"delete local address {self.address} from {self.key}"
 
 
+@dataclass(frozen=True, slots=True)
+class SetMarked:
+    """Give the service's mark to packets for these ranges, and to no others."""
+
+    key: ServiceKey
+    ranges: tuple[MarkedRange, ...]
+
+    def __str__(self) -> str:
+        if not self.ranges:
+            return f"mark nothing for {self.key}"
+        more = f" and {len(self.ranges) - 1} more" if len(self.ranges) > 1 else ""
+        return f"mark {self.ranges[0]}{more} for {self.key}"
+
+
 Step = (
     AddService
     | EditService
@@ -97,4 +111,5 @@ Step = (
     | DeleteDestination
     | AddLocalAddress
     | DeleteLocalAddress
+    | SetMarked
 )

@@ -87,16 +87,45 @@ class Destination:
     tunnel: Tunnel = Tunnel()
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class MarkedRange:
+    """Packets for one of these addresses and ports, both ends included, get a service's mark."""
+
+    protocol: Protocol
+    first: Address
+    last: Address
+    first_port: int
+    last_port: int
+
+    def __str__(self) -> str:
+        addresses = str(self.first) if self.first == self.last else f"{self.first}-{self.last}"
+        if self.first_port == self.last_port:
+            return f"{self.protocol.name} {addresses} port {self.first_port}"
+        return f"{self.protocol.name} {addresses} ports {self.first_port}-{self.last_port}"
+
+    def overlaps(self, other: MarkedRange) -> bool:
+        """Of two ranges of one family."""
+        return (
+            self.protocol is other.protocol
+            and int(self.first) <= int(other.last)
+            and int(other.first) <= int(self.last)
+            and self.first_port <= other.last_port
+            and other.first_port <= self.last_port
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceEntry:
     """A service with its destinations (by endpoint) and, for FULLNAT, its local addresses, which
     are sorted and without repetition however they were given: the kernel keeps no order.
-    `interfaces` has those of local addresses that have one; it is not compared."""
+    `interfaces` has those of local addresses that have one; it is not compared. `marked`, of a
+    service by mark: what gets that mark (see `plan.marks`), sorted and disjoint."""
 
     service: Service
     destinations: dict[Endpoint, Destination] = field(default_factory=dict)
     local_addresses: tuple[Address, ...] = ()
     interfaces: Mapping[Address, str] = field(default_factory=dict, compare=False)
+    marked: tuple[MarkedRange, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.local_addresses) > 1:

@@ -54,8 +54,8 @@ META_MARK, META_NFPROTO, META_L4PROTO = 3, 15, 16
 NUMGEN_RANDOM = 1
 
 # nft's own numbers of data types, six bits for each part of a key; only for people who list.
-_INTEGER, _ADDRESS4, _ADDRESS6, _PORT, _MARK = 4, 7, 8, 13, 19
-_ADDRESS = {Family.INET: _ADDRESS4, Family.INET6: _ADDRESS6}
+_INTEGER, _ADDRESS4, _ADDRESS6, PORT, MARK = 4, 7, 8, 13, 19
+ADDRESS = {Family.INET: _ADDRESS4, Family.INET6: _ADDRESS6}
 LENGTH = {Family.INET: 4, Family.INET6: 16}
 DIGIT = {Family.INET: "4", Family.INET6: "6"}
 
@@ -145,10 +145,10 @@ def number(kind: int, value: int) -> bytes:
     return attribute(kind, struct.pack(">I", value))
 
 
-def message(kind: int, flags: int, body: bytes) -> bytes:
+def message(kind: int, flags: int, body: bytes, family: int = NFPROTO_INET) -> bytes:
     """One message of the nf_tables subsystem, with sequence number 0: see `number_messages`."""
     head = struct.pack("=IHHII", 20 + len(body), SUBSYSTEM << 8 | kind, REQUEST | flags, 0, 0)
-    return head + struct.pack(">BBH", NFPROTO_INET, 0, 0) + body
+    return head + struct.pack(">BBH", family, 0, 0) + body
 
 
 def number_messages(messages: Sequence[bytes], first: int) -> list[bytes]:
@@ -175,9 +175,9 @@ def skeleton() -> list[bytes]:
     built = [message(NEW_TABLE, CREATE | ACK, text(1, TABLE))]
     for name, (family, protocol) in MAPS.items():
         if protocol is None:
-            built.append(_new_map(name, 4, _MARK, VERDICT, host_order=True))
+            built.append(_new_map(name, 4, MARK, VERDICT, host_order=True))
         else:
-            built.append(_new_map(name, LENGTH[family] + 4, (_ADDRESS[family] << 6) | _PORT, VERDICT))
+            built.append(_new_map(name, LENGTH[family] + 4, (ADDRESS[family] << 6) | PORT, VERDICT))
     hook = nest(4, number(1, HOOK_POSTROUTING), number(2, PRIORITY_SRCNAT))
     built.append(message(NEW_CHAIN, CREATE | ACK, text(1, TABLE) + text(3, SOURCE) + hook + text(7, "nat")))
     built += [_rule(SOURCE, _match(family, protocol)) for family, protocol in MAPS.values()]
@@ -205,14 +205,14 @@ def new_pool(addresses: Sequence[Address], family: Family) -> list[bytes]:
     # The id is only seen inside one transaction, which may make several pools.
     identity = int(name[-8:], 16)
     draw = [
-        _expression("numgen", number(1, REGISTER), number(2, len(addresses)), number(3, NUMGEN_RANDOM)),
-        _expression(
+        expression("numgen", number(1, REGISTER), number(2, len(addresses)), number(3, NUMGEN_RANDOM)),
+        expression(
             "lookup", text(1, anonymous), number(2, REGISTER), number(3, REGISTER), number(4, identity)
         ),
-        _expression("nat", number(1, 0), number(2, NFPROTO[family]), number(3, REGISTER)),
+        expression("nat", number(1, 0), number(2, NFPROTO[family]), number(3, REGISTER)),
     ]
     made = _new_map(
-        anonymous, 4, _INTEGER, _ADDRESS[family], LENGTH[family],
+        anonymous, 4, _INTEGER, ADDRESS[family], LENGTH[family],
         flags=SET_ANONYMOUS | SET_CONSTANT, identity=identity, host_order=True,
     )  # fmt: skip
     return [
@@ -280,40 +280,40 @@ def _rule(chain: str, expressions: Sequence[bytes]) -> bytes:
     return message(NEW_RULE, CREATE | APPEND | ACK, body)
 
 
-def _expression(name: str, *parts: bytes) -> bytes:
+def expression(name: str, *parts: bytes) -> bytes:
     return nest(1, text(1, name), nest(2, *parts))
 
 
-def _equals(key: int, value: int) -> list[bytes]:
+def equals(key: int, value: int) -> list[bytes]:
     """Match packets whose one-byte meta `key` is `value`."""
     wanted = nest(3, attribute(1, bytes([value])))
     return [
-        _expression("meta", number(2, key), number(1, REGISTER)),
-        _expression("cmp", number(1, REGISTER), number(2, 0), wanted),
+        expression("meta", number(2, key), number(1, REGISTER)),
+        expression("cmp", number(1, REGISTER), number(2, 0), wanted),
     ]
 
 
 def _match(family: Family, protocol: Protocol | None) -> list[bytes]:
     """The rule of one map. Services are known by conntrack's original destination, which is
     their address and port; the others by the packet's firewall mark."""
-    only = _equals(META_NFPROTO, NFPROTO[family])
+    only = equals(META_NFPROTO, NFPROTO[family])
     target = _map(family, protocol)
     if protocol is None:
-        return [*only, _expression("meta", number(2, META_MARK), number(1, REGISTER)), _go(target)]
+        return [*only, expression("meta", number(2, META_MARK), number(1, REGISTER)), _go(target)]
     key = CT_DST_IP if family is Family.INET else CT_DST_IP6
     original = attribute(3, b"\0")
     return [
         *only,
-        *_equals(META_L4PROTO, protocol),
-        _expression("ct", number(2, key), number(1, REGISTER), original),
-        _expression("ct", number(2, CT_PROTO_DST), number(1, REGISTER + LENGTH[family] // 4), original),
+        *equals(META_L4PROTO, protocol),
+        expression("ct", number(2, key), number(1, REGISTER), original),
+        expression("ct", number(2, CT_PROTO_DST), number(1, REGISTER + LENGTH[family] // 4), original),
         _go(target),
     ]
 
 
 def _go(target: str) -> bytes:
     """The verdict that the map holds for the key in the registers; a miss ends the rule."""
-    return _expression("lookup", text(1, target), number(2, REGISTER), number(3, 0))
+    return expression("lookup", text(1, target), number(2, REGISTER), number(3, 0))
 
 
 # -------------------------------------------------------------------------- replies
@@ -341,10 +341,10 @@ def _decode_element(raw: bytes) -> Element:
     key = dict(attributes(parts.get(1, b""))).get(1, b"")
     held = dict(attributes(parts.get(2, b"")))
     verdict = dict(attributes(held.get(2, b"")))
-    return Element(key, held.get(1, b""), _text(verdict.get(2, b"")))
+    return Element(key, held.get(1, b""), text_of(verdict.get(2, b"")))
 
 
-def _text(raw: bytes) -> str:
+def text_of(raw: bytes) -> str:
     return raw.rstrip(b"\0").decode(errors="replace")
 
 
@@ -353,7 +353,7 @@ def decode_rule(body: bytes) -> tuple[str, str]:
     top = dict(attributes(body))
     looked = ""
     for _, raw in attributes(top.get(4, b"")):
-        expression = dict(attributes(raw))
-        if _text(expression.get(1, b"")) == "lookup":
-            looked = _text(dict(attributes(expression.get(2, b""))).get(1, b""))
-    return _text(top.get(2, b"")), looked
+        parts = dict(attributes(raw))
+        if text_of(parts.get(1, b"")) == "lookup":
+            looked = text_of(dict(attributes(parts.get(2, b""))).get(1, b""))
+    return text_of(top.get(2, b"")), looked

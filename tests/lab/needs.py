@@ -39,3 +39,10 @@ def without_nat_by_nftables() -> str:
     table = "add table inet t; add chain inet t c { type nat hook postrouting priority 100; }"
     tried = subprocess.run(["nft", "-c", table], capture_output=True, timeout=30, check=False)
     return "" if tried.returncode == 0 else "no nf_tables nat here: tests/kernel/build-kernel"
+
+
+def without_marks_by_nftables() -> str:
+    """Why groups cannot be served by mark on this kernel; empty when they can."""
+    table = "add table ip t; add map ip t m { type ipv4_addr . inet_service : mark; flags interval; }"
+    tried = subprocess.run(["nft", "-c", table], capture_output=True, timeout=30, check=False)
+    return "" if tried.returncode == 0 else "no nf_tables here: tests/kernel/build-kernel"
