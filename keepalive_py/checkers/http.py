@@ -17,7 +17,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from keepalive_py.checkers.regex import IGNORED, OPTIONS, UnusablePattern, compile_pattern
+from keepalive_py.checkers.regex import IGNORED, OPTIONS, TooSlow, UnusablePattern, compile_pattern
 from keepalive_py.checkers.wishes import (
     Checker,
     Connect,
@@ -46,7 +46,7 @@ from keepalive_py.config.kinds import (
     Word,
 )
 from keepalive_py.config.schema import Again, Custom, Draft, Empty, keyword, loose
-from keepalive_py.health.verdict import Failed, Passed, Reason
+from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown
 from keepalive_py.net import Endpoint
 from keepalive_py.wire.http import ResponseReader, encode_get
 
@@ -110,7 +110,8 @@ class Url:
         default=None,
         unit="bytes",
         compare=False,
-        doc="First and largest stack of PCRE2's compiler; without effect here.",
+        doc="First and largest stack of PCRE2's compiler.",
+        idle="patterns need no stack here; a search is bounded by its time",
     )
 
     @classmethod
@@ -268,7 +269,7 @@ def http_get(config: HttpCheckConfig, memory: Sequence) -> Probe:
     return verdict
 
 
-def ask(connect: Connect, request: Request) -> Generator[Wish, Any, Failed | None]:
+def ask(connect: Connect, request: Request) -> Generator[Wish, Any, Failed | Unknown | None]:
     """Send the request, read the answer to its end, judge it. None: good."""
     yield connect
     if request.hello is not None:
@@ -311,11 +312,11 @@ class Body:
         return bytes(self._kept)
 
 
-def judge(url: Url, reader: ResponseReader, body: Body) -> Failed | None:
+def judge(url: Url, reader: ResponseReader, body: Body) -> Failed | Unknown | None:
     """All criteria that the url has, in keepalived's order: data, status, digest, regex."""
     if reader.empty:
         return Failed(Reason.NO_DATA, "the connection was closed without an answer")
-    failed = _wrong_status(url, reader.status)
+    failed: Failed | Unknown | None = _wrong_status(url, reader.status)
     if failed is None and url.digest is not None:
         failed = _wrong_digest(url.digest, body.digest())
     if failed is None and url.regex is not None:
@@ -346,13 +347,16 @@ def _wrong_digest(wanted: bytes, found: bytes) -> Failed | None:
     return Failed(Reason.DIGEST, f"digest {found.hex()}, wanted {wanted.hex()}")
 
 
-def _wrong_text(url: Url, body: Body) -> Failed | None:
+def _wrong_text(url: Url, body: Body) -> Failed | Unknown | None:
     assert url.regex is not None
     try:
         pattern = compile_pattern(url.regex, url.regex_options)
     except UnusablePattern as error:
         return Failed(Reason.REGEX, f"the pattern cannot be used: {error}")
-    found = pattern.matches(body.kept(), url.regex_min_offset, url.regex_max_offset)
+    try:
+        found = pattern.matches(body.kept(), url.regex_min_offset, url.regex_max_offset)
+    except TooSlow as slow:
+        return Unknown(Reason.LOCAL_ERROR, f"the pattern was still searching after {slow.args[0]:g} s")
     if found is not url.regex_no_match:
         return None
     return Failed(Reason.REGEX, "the pattern was found" if found else "the pattern was not found")

@@ -1,11 +1,14 @@
-r"""The patterns of HTTP_GET: PCRE2's syntax and options on Python's `re`. Pure.
+r"""The patterns of HTTP_GET: PCRE2's syntax and options on the `regex` library. Pure.
+
+`regex` and not `re`, because a search there can be told how long it may take: a pattern that
+backtracks without end on some answer must not hold up all the other checks.
 
 Most patterns read the same in both. Translated here: `(?<name>`, POSIX classes such as
-`[[:digit:]]`, `\h \H \v \N \R \z \Z \e \x{..}`, `\Q..\E`. What `re` does not have (recursion,
-`\K`, callouts, verbs) makes a pattern that cannot be used: the check then always fails, as
+`[[:digit:]]`, `\h \H \v \N \R \z \Z \e \x{..}`, `\Q..\E`. What is not had (callouts, most verbs)
+makes a pattern that cannot be used: the check then always fails, as
 keepalived's does with a pattern that PCRE2 refuses.
 
-Options: `caseless`, `dotall`, `multiline` and `extended` are flags of `re`; `utf` matches
+Options: `caseless`, `dotall`, `multiline` and `extended` are flags; `utf` matches
 characters instead of bytes and `ucp` gives classes their Unicode meaning; `firstline` and
 `dollar_endonly` are done here. Of `ungreedy`, `no_auto_capture` and those that only steer
 PCRE2's optimiser a search that asks *whether* and *where* sees no difference. `IGNORED` lists
@@ -20,13 +23,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
-__all__ = ["IGNORED", "OPTIONS", "Pattern", "UnusablePattern", "compile_pattern"]
+import regex
+
+__all__ = ["IGNORED", "OPTIONS", "Pattern", "TooSlow", "UnusablePattern", "compile_pattern"]
 
 FLAGS: Final = {
-    "caseless": re.IGNORECASE,
-    "dotall": re.DOTALL,
-    "multiline": re.MULTILINE,
-    "extended": re.VERBOSE,
+    "caseless": regex.IGNORECASE,
+    "dotall": regex.DOTALL,
+    "multiline": regex.MULTILINE,
+    "extended": regex.VERBOSE,
 }
 DONE_HERE: Final = frozenset(("firstline", "dollar_endonly", "utf", "ucp", "never_utf", "never_ucp"))
 NO_DIFFERENCE: Final = frozenset(
@@ -84,20 +89,30 @@ TOKEN: Final = re.compile(
 )
 
 
+MOST_TIME, LEAST_TIME = 0.25, 0.01
+
+
 class UnusablePattern(ValueError):
-    """`re` cannot do what the pattern asks for."""
+    """`regex` cannot do what the pattern asks for."""
 
 
-@dataclass(frozen=True, slots=True)
+class TooSlow(Exception):
+    """The search was given up; the argument is how long it was given, in seconds."""
+
+
+@dataclass(slots=True)
 class Pattern:
-    """A pattern ready for use."""
+    """A pattern ready for use. `allowed`: seconds of processor time for one search. Each that
+    takes longer halves it: whoever is slow again and again costs little in the end."""
 
-    compiled: re.Pattern[Any]
+    compiled: Any  # regex.Pattern
     characters: bool
     first_line: bool
+    allowed: float = MOST_TIME
 
     def matches(self, body: bytes, least: int, most: int | None) -> bool:
-        """Is there a match that starts at `least`..`most`, counted in bytes of `body`?"""
+        """Is there a match that starts at `least`..`most`, counted in bytes of `body`? Raises
+        TooSlow when that takes too long to find out."""
         if self.characters:
             start = self._search(body[least:].decode("utf-8", "surrogateescape"), 0, "\n")
             return start is not None and (most is None or least + start <= most)
@@ -106,7 +121,11 @@ class Pattern:
 
     def _search(self, text: Any, start: int, newline: Any) -> int | None:
         """Where the leftmost match begins, in bytes."""
-        found = self.compiled.search(text, start)
+        try:
+            found = self.compiled.search(text, start, timeout=self.allowed)
+        except TimeoutError:
+            given, self.allowed = self.allowed, max(self.allowed / 2, LEAST_TIME)
+            raise TooSlow(given) from None
         if found is None:
             return None
         if self.first_line and newline in text[start : found.start()]:
@@ -120,25 +139,25 @@ class Pattern:
 def compile_pattern(pattern: str, options: frozenset[str]) -> Pattern:
     """`pattern` as keepalived.conf(5) has it; raises UnusablePattern."""
     characters = "utf" in options and "never_utf" not in options
-    flags = re.NOFLAG
+    flags = regex.VERSION0
     for option, flag in FLAGS.items():
         if option in options:
             flags |= flag
     if characters and "ucp" not in options:
-        flags |= re.ASCII
+        flags |= regex.ASCII
     try:
         text = translated(pattern, "dollar_endonly" in options)
         source: Any = text if characters else text.encode("utf-8", "surrogateescape")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # `--` and such mean in PCRE2 what they do now
-            compiled = re.compile(source, flags)
-    except (re.error, OverflowError, RecursionError) as error:
+            compiled = regex.compile(source, flags)
+    except (regex.error, OverflowError, RecursionError, ValueError) as error:
         raise UnusablePattern(str(error)) from None
     return Pattern(compiled, characters, "firstline" in options)
 
 
 def translated(pattern: str, dollar_endonly: bool) -> str:
-    """PCRE2's spelling turned into that of `re`."""
+    """PCRE2's spelling turned into that of `regex`."""
     parts: list[str] = []
     members = -1  # how many parts the open class has, its bracket and `^` aside; -1: none is open
     for token in TOKEN.finditer(pattern):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import ClassVar, Final
 
 from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.diagnostics import Severity
@@ -23,8 +23,22 @@ from keepalive_py.config.virtual_server_group import LocalAddressGroup
 from keepalive_py.config.vrrp import LIST, Kept, KeptNames, names
 from keepalive_py.net import Address, Family, family_of
 
-__all__ = ["FORK_BLOCKS", "HASH_TARGETS", "ProxyProtocolKind", "check_sources", "settle"]
+__all__ = [
+    "ALLOW_BY_RULE",
+    "BOUND_ELSEWHERE",
+    "DENY_BY_RULE",
+    "FORK_BLOCKS",
+    "ONE_HASH",
+    "HASH_TARGETS",
+    "ProxyProtocolKind",
+    "check_sources",
+    "settle",
+]
 
+ONE_HASH: Final = "DPVS's agent hashes by the client's address only"
+BOUND_ELSEWHERE: Final = "virtual addresses are bound by the operator or bgp_announcer"
+DENY_BY_RULE: Final = "refuse clients by a firewall rule"
+ALLOW_BY_RULE: Final = "admit clients by a firewall rule"
 DPVS: Final = "works with DPVS; another dataplane does without it"
 HOMES: Final[Mapping[str, tuple[str, str]]] = {
     "syn_proxy": ("syn_proxy", "works on a FULLNAT kernel and with DPVS; another dataplane does without it"),
@@ -34,13 +48,10 @@ HOMES: Final[Mapping[str, tuple[str, str]]] = {
     "proxy_protocol": ("proxy_protocol", DPVS),
     "quic": ("quic", DPVS),
     "expire_quiescent_conn": ("expire_quiescent_conn", DPVS),
-    "hash_target": ("hash_target", "does nothing: DPVS's agent hashes by the client's address only"),
-    "vip_device": (
-        "vip_bind_dev",
-        "does nothing: virtual addresses are bound by the operator or bgp_announcer",
-    ),
-    "deny_address_group": ("daddr_group_name", "does nothing: refuse clients by a firewall rule"),
-    "allow_address_group": ("waddr_group_name", "does nothing: admit clients by a firewall rule"),
+    "hash_target": ("hash_target", f"does nothing: {ONE_HASH}"),
+    "vip_device": ("vip_bind_dev", f"does nothing: {BOUND_ELSEWHERE}"),
+    "deny_address_group": ("daddr_group_name", f"does nothing: {DENY_BY_RULE}"),
+    "allow_address_group": ("waddr_group_name", f"does nothing: {ALLOW_BY_RULE}"),
 }
 
 HASH_TARGETS: Final = Choice({"sip": "sip", "qid": "qid"})
@@ -72,6 +83,8 @@ class ProxyProtocolKind(Kind):
 @dataclass(frozen=True, slots=True)
 class KeptHere(Kept):
     """A block of another keepalived that is known, kept, and does nothing."""
+
+    status: ClassVar[str] = "kept: DPVS's agent has no call for it"
 
     def notice(self, keyword: str) -> tuple[str, str]:
         return f"`{keyword}` is kept, and does nothing", "it is of DPVS's keepalived"

@@ -55,7 +55,6 @@ NEWER: Final = "after 2.2.7"
 # Why some keywords have no effect here.
 NO_CHILDREN: Final = "there are no child processes to wait for; scripts and mails get a second at stop"
 NO_LIMIT: Final = "the kernel would end the balancer for being busy"
-NO_RISE: Final = "a priority is set with checker_rt_priority, and never raised by itself"
 ONE_FORM: Final = "it is for the JSON of VRRP; ours has one form"
 NO_SEED: Final = "keepalived does not use it either"
 ONE_PROCESS: Final = "there is one process, so nothing is copied for others"
@@ -305,12 +304,12 @@ class GlobalDefs:
         "max_auto_priority",
         OptionalNumber(-1, 99, 99),
         default=0,
-        doc="Raise it up to this when late.",
-        idle=NO_RISE,
+        doc="Raise the realtime priority up to this when late; 0: never.",
     )
     min_auto_priority_delay: int = keyword(
         "min_auto_priority_delay", Integer(1, 10_000_000), default=1_000_000, empty=Empty.ERROR, unit="us",
-        doc="How late that is.", idle=NO_RISE)  # fmt: skip
+        doc="How late that is.",
+    )  # fmt: skip
     umask: int | None = keyword("umask", UmaskKind(), default=None, doc="Rights that new files do not get.")
     startup_script: Script | None = keyword(
         "startup_script",

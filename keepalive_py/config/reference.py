@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.elsewhere import ELSEWHERE
+from keepalive_py.config.fullnat import ALLOW_BY_RULE, BOUND_ELSEWHERE, DENY_BY_RULE, ONE_HASH
 from keepalive_py.config.kinds import Block, Choice, Flag, Lines, LogOnly
 from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.schema import NOTHING, Keyword, SameAs, keywords_of
@@ -31,6 +32,13 @@ HEADER: Final = (
     "| keyword | value | unit | default | since | meaning | status |",
     "|---|---|---|---|---|---|---|",
 )
+# Of these the virtual server says itself, once, that they do nothing.
+SAID_ELSEWHERE: Final = {
+    "hash_target": ONE_HASH,
+    "vip_bind_dev": BOUND_ELSEWHERE,
+    "daddr_group_name": DENY_BY_RULE,
+    "waddr_group_name": ALLOW_BY_RULE,
+}
 NONE: Final = "–"
 KINDS_OF_CHECKS: Final = (
     (CheckConfig, "Every check"),
@@ -153,8 +161,9 @@ def _default(keyword: Keyword) -> str:
 
 def _status(keyword: Keyword) -> str:
     if isinstance(keyword.kind, Kept):
-        return "kept: `keepalived -P` can run it beside us"
-    return f"no effect: {keyword.idle}" if keyword.idle else "does"
+        return keyword.kind.status
+    why = keyword.idle or SAID_ELSEWHERE.get(keyword.name, "")
+    return f"no effect: {why}" if why else "does"
 
 
 def _meaning(keyword: Keyword) -> str:

@@ -44,8 +44,8 @@ def raises(flag: SchedulerFlag, scheduler: str = "") -> Check:
     return check
 
 
-def flag(name: str, bit: SchedulerFlag, doc: str, scheduler: str = "") -> Keyword:
-    return loose(name, Flag(), check=raises(bit, scheduler), doc=doc)
+def flag(name: str, bit: SchedulerFlag, doc: str, scheduler: str = "", idle: str = "") -> Keyword:
+    return loose(name, Flag(), check=raises(bit, scheduler), doc=doc, idle=idle)
 
 
 PLAIN_FLAGS: Final = {
@@ -63,5 +63,5 @@ FLAG_KEYWORDS: Final = (
     flag("sh-port", SchedulerFlag.SCHED2, "sh: hash the source port too.", "sh"),
     flag("mh-fallback", SchedulerFlag.SCHED1, "mh: take another server when the hashed one is down.", "mh"),
     flag("mh-port", SchedulerFlag.SCHED2, "mh: hash the source port too.", "mh"),
-    flag("hashed", SchedulerFlag.NONE, "Obsolete, does nothing.", "sh"),
+    flag("hashed", SchedulerFlag.NONE, "Obsolete.", "sh", "sh always hashes; keepalived does nothing either"),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from typing import ClassVar, Final
 
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.kinds import Script
@@ -54,6 +54,7 @@ class Kept(Kind):
 
     names: KeptNames | None
     name: str = "kept as text"
+    status: ClassVar[str] = "kept: `keepalived -P` can run it beside us"
 
     def parse(self, line: LogicalLine) -> KeptBlock:
         raise NotImplementedError("the parser collects kept blocks")

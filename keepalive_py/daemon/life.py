@@ -27,6 +27,7 @@ from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
 from keepalive_py.control.listening import ControlSocket
 from keepalive_py.daemon import dump, logs, voice
+from keepalive_py.daemon.auto_priority import AutoPriority
 from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
 from keepalive_py.daemon.controlled import Controlled
@@ -35,6 +36,7 @@ from keepalive_py.daemon.loading import Ready, load, new_errors
 from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
+from keepalive_py.daemon.process import go_realtime
 from keepalive_py.daemon.reload_time import ReloadTimeFile
 from keepalive_py.daemon.state_directory import state_directory
 from keepalive_py.daemon.supervisor import Supervisor
@@ -75,6 +77,7 @@ class Life:
         self.reload_wanted = asyncio.Event()
         self.credentials = Credentialed(ready.policy)
         self.reload_time = ReloadTimeFile(self.reload_wanted.set)
+        self.priority = AutoPriority(go_realtime, voice.say)
         self.supervisor: Supervisor | None = None
         self.watch: FileWatch | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -105,6 +108,7 @@ class Life:
             self.task(self.reloading(), "reload"),
             self.task(self.reload_time.run(), "reload time"),
             self.task(self.watchdog(), "watchdog"),
+            self.task(self.priority.run(), "priority"),
         ]
         voice.say("Startup complete")
         await self.stopping.wait()
@@ -139,6 +143,7 @@ class Life:
         """After a start or a reload."""
         defs = supervisor.config.global_defs
         self.reload_time.configure(defs.reload_time_file, repeat=defs.reload_repeat)
+        self.priority.configure(defs)
         save_copy(supervisor.config)
         if self.options.dump_config:
             for line in dump.parent_data(supervisor.config, {}).splitlines():

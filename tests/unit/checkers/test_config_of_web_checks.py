@@ -179,7 +179,7 @@ def test_a_check_that_lacks_something_is_left_out(block: str, code: str) -> None
     ("lines", "code"),
     [
         ("regex (", "regex-unusable"),
-        ('regex "a\\\\Kb"', "regex-unusable"),
+        ('regex "(?C1)b"', "regex-unusable"),
         ("regex a\nregex_options dupnames", "regex-option-ignored"),
         ("regex a\nregex_options caseless nosuch", "unknown-choice"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from keepalive_py.checkers.http import BODY_LIMIT, CHECKER, HttpGet, Sequence, Url, http_get, sequence
 from keepalive_py.checkers.wishes import Connect, ProbeFailed, Receive, Send
-from keepalive_py.health.verdict import Failed, Passed, Reason, Verdict
+from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint, parse_address
 
 TARGET = Endpoint(parse_address("192.0.2.1"), 8080)
@@ -190,6 +190,13 @@ def test_no_more_than_the_limit_is_kept_for_the_regex() -> None:
     beyond = verdict(config, OK, b"x" * (BODY_LIMIT - 2), b"END", b"")
     assert isinstance(within, Passed)
     assert isinstance(beyond, Failed)
+
+
+def test_a_search_that_takes_too_long_says_nothing_about_the_server() -> None:
+    found = verdict(check(Url(path="/", regex="(?:a|a)*$")), OK, b"a" * 40 + b"b", b"")
+
+    assert isinstance(found, Unknown)
+    assert "still searching" in found.detail
 
 
 def test_a_wish_that_fails_is_the_verdict() -> None:

@@ -1,4 +1,4 @@
-"""PCRE2's patterns and options on `re`."""
+"""PCRE2's patterns and options on `regex`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepalive_py.checkers.regex import OPTIONS, UnusablePattern, compile_pattern
+from keepalive_py.checkers.regex import MOST_TIME, OPTIONS, TooSlow, UnusablePattern, compile_pattern
 
 
 def matches(pattern: str, body: bytes, *options: str, least: int = 0, most: int | None = None) -> bool:
@@ -33,6 +33,9 @@ def matches(pattern: str, body: bytes, *options: str, least: int = 0, most: int 
         ("end$", b"end\n", b"end\n\n"),
         ("a++b", b"aab", b"ac"),
         (r"\[[0-9]\]", b"[5]", b"5"),
+        (r"^\((?:[^()]|(?R))*\)$|\((?:[^()]|(?R))*\)", b"(a(b)c)", b"(a(b"),
+        (r"id=\K7", b"id=7", b"7"),
+        (r"\p{Lu}x", b"Ax", b"ax"),
     ],
 )
 def test_pcre2_spelling(pattern: str, good: bytes, bad: bytes) -> None:
@@ -73,11 +76,36 @@ def test_ucp_gives_classes_their_unicode_meaning() -> None:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["(", "[a", r"a\Kb", "(?R)", "[:alpha:]", "[[:nosuch:]]", r"\x{FFFFFFFF}"]
+    "pattern", ["(", "[a", "(?C1)a", "(*ACCEPT)a", "[:alpha:]", "[[:nosuch:]]", r"\x{FFFFFFFF}"]
 )
-def test_what_re_cannot_do_is_said(pattern: str) -> None:
+def test_what_regex_cannot_do_is_said(pattern: str) -> None:
     with pytest.raises(UnusablePattern):
         compile_pattern(pattern, frozenset())
+
+
+ENDLESS = "(a|a)*$"  # 2 to the power of the number of a's
+
+
+def test_a_search_without_end_is_given_up_sooner_each_time() -> None:
+    pattern = compile_pattern(ENDLESS, frozenset())
+    body = b"a" * 40 + b"b"
+
+    for _ in range(3):
+        with pytest.raises(TooSlow):
+            pattern.matches(body, 0, None)
+
+    assert pattern.allowed == MOST_TIME / 8
+    assert pattern.matches(b"aaa", 0, None)
+
+
+def test_what_is_slow_in_the_end_still_has_some_time() -> None:
+    pattern = compile_pattern(ENDLESS + "x{0}", frozenset())
+    pattern.allowed = 0.0101
+
+    with pytest.raises(TooSlow):
+        pattern.matches(b"a" * 40 + b"b", 0, None)
+
+    assert pattern.allowed == 0.01
 
 
 @given(st.text(max_size=30), st.sets(st.sampled_from(sorted(OPTIONS))), st.binary(max_size=20))
