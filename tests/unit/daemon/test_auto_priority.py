@@ -63,13 +63,11 @@ async def test_a_refusal_is_said_once() -> None:
 
 async def test_the_beat_finds_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto_priority, "BEAT", 0.0)
-    raised: list[int] = []
-    one = made([], raised, max_auto_priority=1, min_auto_priority_delay=1)
+    raised: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    one = AutoPriority(raised.set_result, lambda text: None)
+    one.configure(GlobalDefs(max_auto_priority=1, min_auto_priority_delay=1))
 
     task = asyncio.ensure_future(one.run())
-    async with asyncio.timeout(30):
-        while not raised:
-            await asyncio.sleep(0)
-    task.cancel()
 
-    assert raised == [1]
+    assert await asyncio.wait_for(raised, 30) == 1
+    task.cancel()
