@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from keepalive_py.config import guards
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.kinds import UINT32, Integer, Interface, IpAddress, Seconds, Switch
 from keepalive_py.config.schema import (
@@ -35,7 +36,16 @@ INTERVAL: Final = Seconds(0.000001, lenient=True)
 DELAY: Final = Seconds(0.0, lenient=True)
 TIMEOUT: Final = Seconds(0.000001, 4294.967295, lenient=True)
 
-TIMING: Final = ("delay_loop", "retry", "delay_before_retry", "warmup", "alpha", "log_all_failures")
+TIMING: Final = (
+    "delay_loop",
+    "retry",
+    "fall",
+    "rise",
+    "delay_before_retry",
+    "warmup",
+    "alpha",
+    "log_all_failures",
+)
 
 
 @dataclass(slots=True)
@@ -65,7 +75,7 @@ class CheckConfig:
 
     KIND: ClassVar[str] = ""
     DEFAULTS: ClassVar[Mapping[str, Any]] = {"warmup": SameAs("delay_loop")}
-    LOOSE: ClassVar[tuple[Keyword, ...]] = ()
+    LOOSE: ClassVar[tuple[Keyword, ...]] = (guards.FALL,)
     WITHOUT: ClassVar[tuple[str, ...]] = ()
     PORTLESS: ClassVar[bool] = False  # a network check that needs no port
 
@@ -81,6 +91,15 @@ class CheckConfig:
     )
     delay_before_retry: float = keyword(
         "delay_before_retry", DELAY, default=1.0, inherit=True, unit="s", doc="Wait before such a retry."
+    )
+    rise: int = keyword(
+        "rise",
+        guards.RISE,
+        default=1,
+        inherit=True,
+        since="ours",
+        source=guards.SOURCE,
+        doc="So many successes in a row bring a server that is down back.",
     )
     warmup: float = keyword(
         "warmup",

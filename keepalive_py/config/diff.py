@@ -141,7 +141,7 @@ def _fields(old: Any, new: Any, place: Place, skip: tuple[str, ...] = ()) -> Ite
 @cache
 def _labels(block: type) -> tuple[tuple[str, str], ...]:
     """Of each field that counts: its name, and its keyword."""
-    keywords = {keyword.into: keyword for keyword in keywords_of(block)}
+    keywords = {keyword.into: keyword for keyword in reversed(list(keywords_of(block)))}  # own ones win
     return tuple(
         (field.name, keywords[field.name].name if field.name in keywords else field.name)
         for field in dataclasses.fields(block)

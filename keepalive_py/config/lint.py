@@ -22,6 +22,9 @@ Rule = Callable[[Config, VirtualServer], Iterator[Diagnostic]]
 
 # Checks that say something of a UDP service; a TCP connection to the same port does not.
 UDP_WORTHY: Final = frozenset({"UDP_CHECK", "DNS_CHECK", "MISC_CHECK", "BFD_CHECK", "FILE_CHECK"})
+# Schedulers of ip_vs that look at weights beyond zero or not (ipvsadm(8)).
+WEIGHING: Final = frozenset({"wrr", "wlc", "sed", "nq", "lblc", "lblcr", "fo", "ovf", "mh", "twos", "sh"})
+MOST_STEPS: Final = 10  # of a slow start
 SHORTEST_INTERVAL: Final = 0.2  # s
 
 
@@ -137,6 +140,59 @@ def _uneven_intervals(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
                 )
 
 
+def _always_in(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    size = sum(rs.weight > 0 for rs in vs.real_servers)
+    if vs.depool_threshold and size * vs.depool_threshold > 100 * (size - 1):
+        yield _doubt(
+            "checks-without-effect",
+            f"depool_threshold {vs.depool_threshold}% of {size} servers: checks never take one out",
+            vs.where,
+        )
+
+
+def _idle_sorry_server(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    """Those that have to stay count for the quorum, and the lightest may be the ones."""
+    weights = sorted(rs.weight for rs in vs.real_servers if rs.weight)
+    stay = sum(weights[: -(-len(weights) * vs.depool_threshold // 100)])
+    if vs.sorry_server is not None and stay and stay >= vs.quorum - vs.hysteresis:
+        yield _doubt(
+            "idle-sorry-server",
+            f"depool_threshold {vs.depool_threshold}% leaves a quorum: the sorry server never serves",
+            vs.sorry_server.where or vs.where,
+            "servers that are held in although down count for the quorum",
+        )
+
+
+def _slow_start_without_steps(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    if not vs.slow_start:
+        return
+    if vs.scheduler not in WEIGHING:
+        yield _doubt(
+            "slow-start-unweighed",
+            f"slow_start has no effect with lb_algo {vs.scheduler}, which does not look at weights",
+            vs.where,
+        )
+    elif any(0 < rs.weight < MOST_STEPS for rs in vs.real_servers):
+        yield _doubt(
+            "slow-start-in-few-steps",
+            f"slow_start has {MOST_STEPS} steps, and a weight below {MOST_STEPS} has fewer (1: none)",
+            vs.where,
+            "weights are relative: multiply all of this virtual server by 100",
+        )
+
+
+def _damped_in_vain(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    """Three failures must fit into little more than a half life to be noticed."""
+    pauses = [check.delay_loop * check.rise for _, check in _checks(vs)]
+    if vs.damping_half_life and pauses and vs.damping_half_life < 2 * min(pauses):
+        yield _doubt(
+            "damping-too-short",
+            f"damping_half_life {vs.damping_half_life:g} s is short beside checks every {min(pauses):g} s",
+            vs.where,
+            "what a failure is charged is forgotten before the server can fail again",
+        )
+
+
 def _same_service_twice(config: Config) -> Iterator[Diagnostic]:
     seen: dict[object, VirtualServer] = {}
     for vs in config.virtual_servers:
@@ -172,4 +228,8 @@ RULES: Final[tuple[Rule, ...]] = (
     _udp_unchecked,
     _fullnat_alone,
     _sorry_is_real,
+    _always_in,
+    _idle_sorry_server,
+    _slow_start_without_steps,
+    _damped_in_vain,
 )

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
-from keepalive_py.config import check
+from keepalive_py.config import check, guards
 from keepalive_py.config.check import DELAY, INTERVAL, TIMEOUT, CheckConfig, CheckContext
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.forwarding import Forwarding, MethodKind, Tunnel, split_method
@@ -62,6 +62,7 @@ class ServerHead(Kind):
 
 CHECK_DEFAULTS: Final = (
     loose("retry", Integer(1, UINT32), doc="Default of its checks."),
+    *guards.COUNT_DEFAULTS,
     loose("delay_before_retry", DELAY, unit="s", doc="Default of its checks."),
     loose("warmup", DELAY, unit="s", doc="Default of its checks."),
     loose("connect_timeout", TIMEOUT, unit="s", doc="Default of its checks."),

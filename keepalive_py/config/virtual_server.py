@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Any, ClassVar, Final
 
-from keepalive_py.config import fullnat, real_server
+from keepalive_py.config import fullnat, guards, real_server
 from keepalive_py.config.check import INTERVAL
 from keepalive_py.config.diagnostics import Span
 from keepalive_py.config.forwarding import Forwarding, Method, MethodKind, Tunnel, split_method
@@ -26,6 +26,7 @@ from keepalive_py.config.kinds import (
     Interface,
     Script,
     ScriptLine,
+    Seconds,
     Switch,
     Text,
     Word,
@@ -326,6 +327,19 @@ class VirtualServer:
         doc="Its name in SNMP.",
         idle="there is no SNMP agent: docs/migration.md says what replaces it",
     )
+    depool_threshold: int = keyword(
+        "depool_threshold", guards.Percentage(), default=0, unit="%", since="ours", source=guards.SOURCE,
+        doc="Share of the pool that checks never take out; who is down beyond it is held in.",
+    )  # fmt: skip
+    slow_start: float = keyword(
+        "slow_start", Seconds(0, 86400), default=0.0, unit="s", since="ours", source=guards.SOURCE,
+        doc="A server that comes back gets its weight in steps over this time.",
+    )  # fmt: skip
+    damping_half_life: float = keyword(
+        "damping_half_life", Seconds(0, 86400), default=0.0, unit="s", since="ours", source=guards.SOURCE,
+        doc="Flap damping: a server that fails three times close together is left out until the count, "
+        "halved in this time, is below one and a half.",
+    )  # fmt: skip
     local_address_group: str | None = keyword(
         "laddr_group_name", Word(), default=None, since="ours", doc="Addresses that FNAT connects from."
     )

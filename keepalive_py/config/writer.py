@@ -98,8 +98,9 @@ def _lines(value: Any, skip: Mapping[str, Any] | None = None) -> Iterator[str]:
     field; of others that is the default."""
     loose: dict[str, Keyword] = {}
     fields = {field.name for field in dataclasses.fields(value)}
+    others = [keyword for owner in type(value).__mro__ for keyword in vars(owner).get("LOOSE", ())]
     for keyword in keywords_of(type(value)):
-        if keyword.into not in fields or keyword in getattr(value, "LOOSE", ()):
+        if keyword.into not in fields or keyword in others:
             loose[keyword.name] = keyword
             continue
         found = getattr(value, keyword.into)
@@ -190,7 +191,7 @@ def _check(check: CheckConfig, base: Endpoint, outer: tuple[Mapping[str, Any], .
     plain: dict[str, Any] = {}
     inherit(type(check), plain, outer)
     unsaid["delay_loop"] = plain["delay_loop"]
-    unsaid.update({name: getattr(check, name) for name in check.WITHOUT})
+    unsaid.update({name: getattr(check, name) for name in check.WITHOUT if hasattr(check, name)})
     lines = [*_aim(check, base), *_lines(check, unsaid)]
     return _whole(check.KIND, lines)
 

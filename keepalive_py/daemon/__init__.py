@@ -14,6 +14,7 @@ it and both processes' log lines are its own.
 | `probes`, `files`, `sessions` | checks and who drives them: engine, watched files, BFD |
 | `addresses`, `kernel_settings` | ha_suspend's addresses; timeouts and sync daemons |
 | `state_directory`, `remembering` | small files over a restart; health in one of them |
+| `guard_clock` | time for slow starts and flap damping |
 | `children`, `boundary_scripts` | processes on the engine's launcher |
 | `voice`, `logs`, `sinks` | what is said, structlog, and where it goes without ever waiting |
 | `dump`, `snapshot`, `dump_files` | state as text and as plain values, into files |

@@ -23,6 +23,7 @@ from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import dump
 from keepalive_py.daemon.steering import Steering
 from keepalive_py.dataplane.port import Counters, ServiceCounters
+from keepalive_py.health import damping, depool
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.history import Run
 from keepalive_py.health.names import rs_name, vs_name
@@ -168,9 +169,25 @@ def virtual_server(service: ServiceState, moment: Moment) -> Json:
         "since": round(moment.now - service.since, 3),
         "since_at": moment.at(service.since),
         "suspended": service.suspended,
+        "guards": guards_of(service),
         "sorry_server": sorry_server(service),
         "counters": service_counters(places, moment),
         "real_servers": [real_server(service, server, moment, places) for server in service.servers],
+    }
+
+
+def guards_of(service: ServiceState) -> Json:
+    """What keeps its pool from harm, and how it stands: see docs/guards.md."""
+    vs = service.vs
+    return {
+        "depool_threshold": vs.depool_threshold,
+        "needed": depool.needed(vs),
+        "staying": depool.staying(service),
+        "held": sum(server.held for server in service.servers),
+        "damping_half_life": vs.damping_half_life,
+        "suppressed": sum(server.suppressed for server in service.servers),
+        "slow_start": vs.slow_start,
+        "starting": sum(server.ramp_since is not None for server in service.servers),
     }
 
 
@@ -209,6 +226,11 @@ def real_server(
         "port": rs.endpoint.port,
         "forwarding": rs.forwarding.value,
         "alive": server.alive,
+        "serving": server.serving,
+        "held": server.held,
+        "suppressed": server.suppressed,
+        "share": server.share,
+        "penalty": round(damping.penalty(server, service.vs.damping_half_life, moment.now), 2),
         "failed_checks": server.failed,
         "weight": server.weight,
         "configured_weight": rs.weight,
@@ -243,6 +265,8 @@ def check(checker: CheckerState, moment: Moment) -> Json:
         "has_run": checker.has_run,
         "failures": checker.failures,
         "retry": config.retry,
+        "successes": checker.successes,
+        "rise": config.rise,
         "delay_loop": config.delay_loop,
         "last": verdict(checker.last),
         "last_at": moment.at(runs[-1].ended) if runs else None,

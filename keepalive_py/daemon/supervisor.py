@@ -26,6 +26,7 @@ from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.announcing import Announcing
 from keepalive_py.daemon.files import FileChecks
+from keepalive_py.daemon.guard_clock import GuardClock
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
 from keepalive_py.daemon.probes import Probes
 from keepalive_py.daemon.remembering import Remembering
@@ -91,6 +92,7 @@ class Supervisor:
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
         self.remembering = Remembering(self, state or StateDirectory(""))
+        self.guards = GuardClock(engine.clock, self.guards_moved)
         self.events = Counter[str]()
         self.journal = Journal()
         self.steering = Steering(state or StateDirectory(""), self.journal, self.steered)
@@ -175,6 +177,7 @@ class Supervisor:
         self.take_over(self.config, self.services)
         self.steering.load()
         self.happened(events)
+        self.guards.watch(self.services)
         self.follow_events(self.probes.follow(self.services))
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
         self.writer.touch_everything()
@@ -243,7 +246,16 @@ class Supervisor:
         place = self.index.get(server.service) if server is not None and server.service is not None else None
         if place is not None:
             self.writer.touch(place)
+            self.guards.watch((self.services[place],))
         self.remember(checker)
+
+    def guards_moved(self, services: Sequence[ServiceState], events: Sequence[Event]) -> None:
+        """Time alone changed these: a slow start goes on, a server is not held back any more."""
+        self.happened(events)
+        for service in services:
+            if service in self.index:  # a reload may have removed it
+                self.writer.touch(self.index[service])
+        self.remembering.touch(services)
 
     def remember(self, checker: CheckerState) -> None:
         server = checker.server
@@ -352,6 +364,7 @@ class Supervisor:
         )
         self.follow_events(driven)
         self.remembering.touch(services)
+        self.guards.follow(services)
         self.reloads += 1
         # Read as well: an operator who reloads because the table is wrong gets it made right.
         self.writer.touch_everything()
@@ -387,6 +400,7 @@ class Supervisor:
         self.files.close()
         self.sessions.close()
         self.steering.close()
+        self.guards.close()
         if self.addresses is not None:
             self.addresses.close()
         await self.end_writer()

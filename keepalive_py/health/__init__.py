@@ -6,6 +6,8 @@
 | `checker_state` | one check: the table position × answer → rule |
 | `service_state` | one virtual server with its real servers, and the pool derived from them |
 | `quorum` | gained or lost, with hysteresis; the swap with the sorry server |
+| `membership` | between health and pool: where the guards stand |
+| `depool`, `damping`, `slow_start` | the guards, each off unless configured |
 | `report` | one verdict and all that follows from it |
 | `lifecycle`, `reload` | start, stop; going on under a new configuration |
 | `remembered` | health as plain values, for the next process |

@@ -1,7 +1,8 @@
 """One check's own state: up or down, and how many failures in a row. Pure.
 
 The machine is the table `RULES`: position × answer → rule. `retry N` means that N failures are
-forgiven and the next one decides. What is not in the table is how a check starts:
+forgiven and the next one decides; `rise N`, a keyword of ours, that the Nth success in a row
+brings back what is down. What is not in the table is how a check starts:
 
 - An alpha check starts down, any other starts up (optimistic).
 - At a fresh start the forgiven failures count as spent, so that the first failure decides. A
@@ -39,6 +40,7 @@ class Position(enum.Enum):
 
 class Answer(enum.Enum):
     PASSED = "passed"
+    RISING = "passed while down, not often enough yet"
     PARTIAL = "one part passed, more to come"
     FAILED = "failed, retries left"
     DECIDED = "failed, no retries left"
@@ -81,21 +83,26 @@ Rules = Mapping[tuple[Position, Answer], Rule]
 
 _NU, _ND, _UP, _DN = Position.NEW_UP, Position.NEW_DOWN, Position.UP, Position.DOWN
 _PASSED, _PARTIAL, _FAILED, _DECIDED = Answer.PASSED, Answer.PARTIAL, Answer.FAILED, Answer.DECIDED
+_RISING = Answer.RISING
 
 RULES: Final[Rules] = {
     (_NU, _PASSED): Rule(_UP, Change.CONFIRMED, Count.ZERO, Wait.LOOP),
+    (_NU, _RISING): Rule(_UP, Change.CONFIRMED, Count.ZERO, Wait.LOOP),
     (_NU, _PARTIAL): Rule(_NU, Change.NONE, Count.ZERO, Wait.LOOP),
     (_NU, _FAILED): Rule(_UP, Change.ATTEMPT, Count.ONE_MORE, Wait.RETRY),
     (_NU, _DECIDED): Rule(_DN, Change.WENT_DOWN, Count.ZERO, Wait.DOWN),
     (_ND, _PASSED): Rule(_UP, Change.RECOVERED, Count.ZERO, Wait.LOOP),
+    (_ND, _RISING): Rule(_ND, Change.NONE, Count.ZERO, Wait.LOOP),
     (_ND, _PARTIAL): Rule(_ND, Change.PART, Count.ZERO, Wait.PART),
     (_ND, _FAILED): Rule(_DN, Change.NONE, Count.ZERO, Wait.DOWN),
     (_ND, _DECIDED): Rule(_DN, Change.NEVER_UP, Count.ZERO, Wait.DOWN),
     (_UP, _PASSED): Rule(_UP, Change.NONE, Count.ZERO, Wait.LOOP),
+    (_UP, _RISING): Rule(_UP, Change.NONE, Count.ZERO, Wait.LOOP),
     (_UP, _PARTIAL): Rule(_UP, Change.NONE, Count.ZERO, Wait.LOOP),
     (_UP, _FAILED): Rule(_UP, Change.ATTEMPT, Count.ONE_MORE, Wait.RETRY),
     (_UP, _DECIDED): Rule(_DN, Change.WENT_DOWN, Count.ZERO, Wait.DOWN),
     (_DN, _PASSED): Rule(_UP, Change.RECOVERED, Count.ZERO, Wait.LOOP),
+    (_DN, _RISING): Rule(_DN, Change.NONE, Count.ZERO, Wait.LOOP),
     (_DN, _PARTIAL): Rule(_DN, Change.PART, Count.ZERO, Wait.PART),
     (_DN, _FAILED): Rule(_DN, Change.NONE, Count.ZERO, Wait.DOWN),
     (_DN, _DECIDED): Rule(_DN, Change.NONE, Count.ZERO, Wait.DOWN),
@@ -149,18 +156,20 @@ class Transition(NamedTuple):
 class CheckerState:
     """One check of one real server. Kept, with its identity, across reloads.
 
-    `config` is the check as configured now. `failures` are those in a row that were forgiven.
+    `config` is the check as configured now. `failures` are those in a row that were forgiven,
+    `successes` those in a row that were not enough to come up (`rise`).
     `asked` is the effective weight that a dynamic check asked for (None: the configured one).
     `last` is the latest verdict and `history` the latest runs, for people. `server` is None once a
     reload has removed it: a verdict that arrives after that is ignored.
     """
 
-    __slots__ = ("asked", "config", "failures", "history", "last", "position", "server")
+    __slots__ = ("asked", "config", "failures", "history", "last", "position", "server", "successes")
 
     def __init__(self, config: CheckConfig, *, up: bool, fresh: bool) -> None:
         self.config = config
         self.position = Position.NEW_UP if up else Position.NEW_DOWN
         self.failures = config.retry if fresh and habits(config).spent_at_start else 0
+        self.successes = 0
         self.asked: int | None = None
         self.last: Verdict | None = None
         self.history: History | None = None
@@ -177,7 +186,7 @@ class CheckerState:
     def begin_with(self, verdict: Passed | Failed) -> None:
         """Start from what is known already, as if it had always been so."""
         self.last = verdict
-        self.failures = 0
+        self.failures = self.successes = 0
         self.position = Position.UP if isinstance(verdict, Passed) else Position.DOWN
         self.asked = verdict.weight if isinstance(verdict, Passed) else None
 
@@ -190,19 +199,26 @@ class CheckerState:
     def take(self, verdict: Passed | Failed) -> Transition:
         """Move by one verdict."""
         was_up, had_run, attempt = self.up, self.has_run, self.failures
-        rule = habits(self.config).rules[self.position, self._answer(verdict)]
+        answer = self._answer(verdict)
+        rule = habits(self.config).rules[self.position, answer]
         self.position = rule.position
         self.failures = attempt + 1 if rule.failures is Count.ONE_MORE else 0
+        if answer is not Answer.PARTIAL:  # the parts of one success are not many
+            self.successes = self.successes + 1 if answer is Answer.RISING else 0
         return Transition(rule.change, delay(self.config, rule.wait), was_up, had_run, attempt)
 
     def adopt(self, config: CheckConfig) -> None:
         """Go on under a changed configuration of the same check."""
         self.config = config
         self.failures = min(self.failures, config.retry)
+        self.successes = min(self.successes, config.rise - 1)
 
     def _answer(self, verdict: Passed | Failed) -> Answer:
         if isinstance(verdict, Passed):
-            return Answer.PARTIAL if verdict.partial else Answer.PASSED
+            if verdict.partial:
+                return Answer.PARTIAL
+            rising = not self.up and self.successes + 1 < self.config.rise
+            return Answer.RISING if rising else Answer.PASSED
         return Answer.FAILED if self.failures < self.config.retry else Answer.DECIDED
 
 

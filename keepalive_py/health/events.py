@@ -15,6 +15,9 @@ Event
 ├── ServerEvent
 │   ├── ServerUp, ServerDown   the real server joins or leaves
 │   ├── WeightChanged
+│   ├── ServerHeld, ServerReleased     depool_threshold: in although down; up again
+│   ├── ServerSuppressed               damping_half_life: out although up
+│   ├── SlowStart                      slow_start begins, is over
 │   ├── ServerGone             no longer configured
 │   └── ServerWithdrawn        taken out by a reload or by stopping
 ├── QuorumGained, QuorumLost
@@ -120,6 +123,34 @@ class WeightChanged(ServerEvent):
     before: int
     after: int
     active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerHeld(ServerEvent):
+    """Down, and kept in the pool: `serving` servers are in it now, `needed` have to be."""
+
+    serving: int
+    needed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReleased(ServerEvent):
+    """It was held and is alive again. (One that leaves the pool is a ServerDown.)"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSuppressed(ServerEvent):
+    """Alive, and left out of the pool because it changed too often."""
+
+    penalty: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlowStart(ServerEvent):
+    """It begins with `weight`; or, `over`, has come to all of it."""
+
+    weight: int
+    over: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

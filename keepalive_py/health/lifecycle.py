@@ -120,7 +120,7 @@ def initial_notices(
     return [
         ServerUp(at=now, reason=reason, vs=service.vs, rs=server.rs, weight=server.weight, quiet=True)
         for server in servers
-        if server.alive
+        if server.serving
     ]
 
 
@@ -146,8 +146,8 @@ def withdraw(service: ServiceState, server: ServerState, now: float) -> list[Eve
             reason=Reason.RELOAD,
             vs=service.vs,
             rs=server.rs,
-            inhibited=not server.alive,
-            notify=server.alive,
+            inhibited=not server.serving,
+            notify=server.serving,
         )
     ]
 
@@ -156,8 +156,8 @@ def _stop(service: ServiceState, now: float, *, one_by_one: bool) -> list[Event]
     vs, reason = service.vs, Reason.STOP
     events: list[Event] = []
     for server in service.servers if one_by_one else ():
-        inhibited = not server.alive and server.rs.inhibit_on_failure
-        notify = vs.omega and server.alive
+        inhibited = not server.serving and server.rs.inhibit_on_failure
+        notify = vs.omega and server.serving
         events.append(
             ServerWithdrawn(at=now, reason=reason, vs=vs, rs=server.rs, inhibited=inhibited, notify=notify)
         )

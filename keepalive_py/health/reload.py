@@ -41,6 +41,7 @@ from keepalive_py.health.lifecycle import (
     remove,
     withdraw,
 )
+from keepalive_py.health.membership import fell, review
 from keepalive_py.health.quorum import settle
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.suspension import is_suspended
@@ -105,10 +106,12 @@ def paired(old: Iterable[T], key: Callable[[T], Hashable], wanted: Iterable[Hash
 
 class _Gains(NamedTuple):
     """What the first half leaves for the second: kept servers with their weight before, new
-    servers, new lines of the group, and whether the same sorry server was serving."""
+    servers, those that do not serve any more, new lines of the group, and whether the same sorry
+    server was serving."""
 
     kept: list[tuple[ServerState, int]]
     added: list[ServerState]
+    fallen: list[ServerState]
     members: list[GroupMember]
     sorry_in_use: bool
 
@@ -119,7 +122,7 @@ def _lose_and_keep(service: ServiceState, vs: VirtualServer, outset: Outset) -> 
     members = members_of(vs, outset.config)
     events, added_members = _compare_members(service, members, now)
     sorry_out = _replaced_sorry(service, vs)
-    gains = _Gains([], [], added_members, service.sorry_in_use and sorry_out is None)
+    gains = _Gains([], [], [], added_members, service.sorry_in_use and sorry_out is None)
     partners = paired(service.servers, _endpoint, (rs.endpoint for rs in vs.real_servers))
     events += _drop(service, partners, now)
     service.vs, service.members = vs, members
@@ -140,7 +143,7 @@ def _gain(service: ServiceState, gains: _Gains, config: Config, now: float) -> l
             rs=server.rs,
             before=before,
             after=server.weight,
-            active=server.alive,
+            active=server.serving,
         )
         for server, before in gains.kept
         if server.weight != before
@@ -148,6 +151,9 @@ def _gain(service: ServiceState, gains: _Gains, config: Config, now: float) -> l
     if config.global_defs.rs_init_notifies:
         events += initial_notices(service, gains.added, now, reason)
     events += [GroupMemberAdded(at=now, reason=reason, vs=vs, member=member) for member in gains.members]
+    for server in gains.fallen:
+        events += fell(service, server, now, reason)
+    events += review(service, now)
     return events + settle(service, now, reason, sorry_in_use=gains.sorry_in_use)
 
 
@@ -208,15 +214,21 @@ def _keep(
     once when a new check is known to fail."""
     if rs is server.rs:
         return []
-    was_alive, weight = server.alive, server.weight
+    was_alive, was_serving, weight = server.alive, server.serving, server.weight
     _adopt(server, rs, outset)
     gains.kept.append((server, weight))
     if server.alive == was_alive:
         return []
     now, reason, vs = outset.now, Reason.RELOAD, service.vs
     server.since = now
-    if server.alive:
+    server.held = False
+    if server.serving == was_serving:
+        return []
+    if server.serving:
         return [ServerUp(at=now, reason=reason, vs=vs, rs=rs, weight=server.weight)]
+    if service.vs.depool_threshold:  # whether it must stay is known when all servers are
+        gains.fallen.append(server)
+        return []
     return [ServerDown(at=now, reason=reason, vs=vs, rs=rs)]
 
 

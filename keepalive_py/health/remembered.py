@@ -20,6 +20,7 @@ from typing import Any, Final, TypeVar
 
 from keepalive_py.config.model import CheckConfig, VirtualServer
 from keepalive_py.health.checker_state import CheckerState, Position
+from keepalive_py.health.membership import restored
 from keepalive_py.health.names import vs_name
 from keepalive_py.health.quorum import has_gained, still_has
 from keepalive_py.health.service_state import ServerState, ServiceState
@@ -46,11 +47,17 @@ def remembered(service: ServiceState, now: float, wall: float, due: Due) -> Json
 
 
 def _server(server: ServerState, offset: float, due: Due) -> Json:
-    return {
-        "name": str(server.rs.endpoint),
-        "since": round(server.since + offset, 3),
-        "checks": [_check(checker, offset, due) for checker in server.checkers],
-    }
+    found: Json = {"name": str(server.rs.endpoint), "since": round(server.since + offset, 3)}
+    if server.held:
+        found["held"] = True
+    if server.suppressed:
+        found["suppressed"] = True
+    if server.ramp_since is not None:
+        found["ramp_since"] = round(server.ramp_since + offset, 3)
+    if server.penalty:
+        found["penalty"] = round(server.penalty, 3)
+        found["penalty_at"] = round(server.penalty_at + offset, 3)
+    return {**found, "checks": [_check(checker, offset, due) for checker in server.checkers]}
 
 
 def _check(checker: CheckerState, offset: float, due: Due) -> Json:
@@ -60,6 +67,8 @@ def _check(checker: CheckerState, offset: float, due: Due) -> Json:
         found["due"] = round(next_run + offset, 3)
     if checker.failures:
         found["failures"] = checker.failures
+    if checker.successes:
+        found["successes"] = checker.successes
     if checker.asked is not None:
         found["asked"] = checker.asked
     if checker.last is not None:
@@ -116,6 +125,7 @@ class _CheckMemory:
     name: str
     position: Position
     failures: int
+    successes: int
     asked: int | None
     last: Verdict | None
     due: float | None
@@ -125,6 +135,11 @@ class _CheckMemory:
 class _ServerMemory:
     name: str
     since: float
+    held: bool
+    suppressed: bool
+    ramp_since: float | None
+    penalty: float
+    penalty_at: float
     checks: tuple[_CheckMemory, ...]
 
 
@@ -165,6 +180,7 @@ class Memory:
             if of_server is not None:
                 self._restore_server(server, of_server, now)
         service.put(service.servers)
+        restored(service, now)
         service.since = min(now, known.since)
         # What is enough to gain it is told anew, as at any start; between the two bounds it stays.
         service.quorum_up = known.quorum_up and still_has(service) and not has_gained(service)
@@ -177,6 +193,10 @@ class Memory:
                 self._restore_check(checker, of_check)
         server.put(server.checkers)
         server.since = min(now, known.since)
+        server.held = known.held and not server.alive
+        server.suppressed = known.suppressed
+        server.ramp_since = None if known.ramp_since is None else min(now, known.ramp_since)
+        server.penalty, server.penalty_at = known.penalty, min(now, known.penalty_at)
         self.servers += 1
         self.down += not server.alive
 
@@ -187,6 +207,7 @@ class Memory:
             return  # what it asks has answered already
         checker.position = known.position
         checker.failures = min(known.failures, checker.config.retry)
+        checker.successes = min(known.successes, checker.config.rise - 1)
         checker.asked = known.asked if checker.up else None
         checker.last = known.last
 
@@ -201,9 +222,15 @@ def _read_service(found: Json, offset: float) -> _ServiceMemory:
 
 
 def _read_server(found: Json, offset: float) -> _ServerMemory:
+    ramp_since = found.get("ramp_since")
     return _ServerMemory(
         _text(found["name"]),
         _number(found["since"]) - offset,
+        _flag(found.get("held", False)),
+        _flag(found.get("suppressed", False)),
+        None if ramp_since is None else _number(ramp_since) - offset,
+        _number(found.get("penalty", 0)),
+        _number(found.get("penalty_at", 0)) - offset,
         tuple(_read_check(each, offset) for each in found["checks"]),
     )
 
@@ -214,6 +241,7 @@ def _read_check(found: Json, offset: float) -> _CheckMemory:
         _text(found["name"]),
         Position[found["position"]],
         _count(found.get("failures", 0)),
+        _count(found.get("successes", 0)),
         None if asked is None else _count(asked),
         None if last is None else _read_verdict(last),
         None if due is None else _number(due) - offset,

@@ -18,9 +18,9 @@ from keepalive_py.health.events import (
     Event,
     PartPassed,
     ServerDown,
-    ServerUp,
     WeightChanged,
 )
+from keepalive_py.health.membership import came_up, step_in, went_down
 from keepalive_py.health.quorum import weigh
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown, Verdict
@@ -72,7 +72,7 @@ class _Consequences:
         change, about = transition.change, self._about_check(Reason.RECOVERED)
         if verdict.part and not transition.was_up:
             self.events.append(PartPassed(verdict=verdict, **about))
-        if verdict.partial:
+        if verdict.partial or not self.checker.up:  # `rise` wants more of them
             return
         self._reweigh(verdict.weight)
         if change in (Change.CONFIRMED, Change.RECOVERED):
@@ -102,8 +102,7 @@ class _Consequences:
         if not server.alive:
             return
         server.since = self.now
-        self.service.alive_weight += server.weight
-        self.events.append(ServerUp(weight=server.weight, **self._about(Reason.RECOVERED)))
+        self.events += came_up(self.service, server, self.now)
         self.events += weigh(self.service, self.now, Reason.RECOVERED)
 
     def _went_down(self, reason: Reason) -> None:
@@ -111,12 +110,13 @@ class _Consequences:
         server.failed += 1
         if self.was_alive:
             server.since = self.now
-            self.service.alive_weight -= server.weight
-            self.events.append(ServerDown(**self._about(reason)))
+            self.events += went_down(self.service, server, self.now, reason)
         # A check that is down asks for no weight. Nobody is told: the server is out anyway.
-        self.checker.asked = None
+        self.checker.asked, before = None, server.weight
         server.weight = server.asked_weight()
-        if self.was_alive:
+        if server.serving:  # it is held
+            self.service.alive_weight += server.weight - before
+        if self.was_alive or server.serving:
             self.events += weigh(self.service, self.now, reason)
 
     def _reweigh(self, asked: int | None) -> None:
@@ -126,9 +126,12 @@ class _Consequences:
         if after == before:
             return
         about = self._about(Reason.WEIGHT)
-        self.events.append(WeightChanged(before=before, after=after, active=server.alive, **about))
-        if server.alive:
+        self.events.append(WeightChanged(before=before, after=after, active=server.serving, **about))
+        if server.serving:
             self.service.alive_weight += after - before
+        stepped_in = step_in(self.service, self.now)
+        self.events += stepped_in
+        if server.serving or stepped_in:
             self.events += weigh(self.service, self.now, Reason.WEIGHT)
 
     def _mail(self, verdict: Passed | Failed, reason: Reason) -> None:

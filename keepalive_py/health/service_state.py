@@ -3,6 +3,7 @@
 What follows from what:
 
 - A real server is alive ⇔ none of its checks is down.
+- A real server serves ⇔ it is alive, unless a guard of ours says otherwise (`membership`).
 - The sorry server serves ⇔ one is configured and the quorum is down. The real servers then leave
   the pool (or stay with weight 0, with inhibit_on_failure).
 
@@ -20,6 +21,7 @@ from keepalive_py.health.checker_state import CheckerState
 
 MAX_WEIGHT: Final = 2**31 - 1
 SORRY_WEIGHT: Final = 1
+FULL: Final = 100  # percent of the weight
 
 
 class ServerState:
@@ -28,9 +30,26 @@ class ServerState:
     `failed` counts its checks that are down, `weight` is the effective weight (the configured one
     plus what its dynamic checks add), `since` the time of the last change. `service` is None once
     a reload has removed it.
+
+    What guards do to it: `held`: in the pool although down. `suppressed`: out of it when alive.
+    `share` is the percentage of its weight that it gets; less than 100 during a slow start, which
+    began at `ramp_since`. `penalty` is what it was charged for going down, as of `penalty_at`.
     """
 
-    __slots__ = ("checkers", "failed", "rs", "service", "since", "weight")
+    __slots__ = (
+        "checkers",
+        "failed",
+        "held",
+        "penalty",
+        "penalty_at",
+        "ramp_since",
+        "rs",
+        "service",
+        "share",
+        "since",
+        "suppressed",
+        "weight",
+    )
 
     def __init__(self, service: ServiceState, rs: RealServer, now: float) -> None:
         self.service: ServiceState | None = service
@@ -39,10 +58,21 @@ class ServerState:
         self.failed = 0
         self.weight = rs.weight
         self.since = now
+        self.held = False
+        self.suppressed = False
+        self.share = FULL
+        self.ramp_since: float | None = None
+        self.penalty = 0.0
+        self.penalty_at = now
 
     @property
     def alive(self) -> bool:
         return self.failed == 0
+
+    @property
+    def serving(self) -> bool:
+        """Whether it has a place in the pool of its real servers, and counts for the quorum."""
+        return self.held if self.failed else not self.suppressed
 
     def put(self, checkers: Iterable[CheckerState]) -> None:
         """Take `checkers` as this server's checks."""
@@ -64,7 +94,7 @@ class ServiceState:
     """One virtual server.
 
     `vs` is its configuration now, `servers` are parallel to `vs.real_servers`. `members` are the
-    lines of its group, if it has one. `alive_weight` is the sum over alive servers. `suspended`:
+    lines of its group, if it has one. `alive_weight` is the sum over serving servers. `suspended`:
     ha_suspend is set and none of its addresses is on this host; verdicts are then ignored.
     `since` is the time of the last quorum change.
     """
@@ -87,7 +117,7 @@ class ServiceState:
     def put(self, servers: Iterable[ServerState]) -> None:
         """Take `servers` as this virtual server's, parallel to `vs.real_servers`."""
         self.servers = tuple(servers)
-        self.alive_weight = sum(server.weight for server in self.servers if server.alive)
+        self.alive_weight = sum(server.weight for server in self.servers if server.serving)
 
     def checkers(self) -> Iterator[CheckerState]:
         for server in self.servers:
@@ -98,9 +128,14 @@ class ServiceState:
         return [self.pool_weight(server) for server in self.servers]
 
     def pool_weight(self, server: ServerState) -> int | None:
-        if server.alive and not self.sorry_in_use:
-            return server.weight
+        if server.serving and not self.sorry_in_use:
+            return server.weight if server.share == FULL else self.scaled(server)
         return 0 if server.rs.inhibit_on_failure else None
+
+    @staticmethod
+    def scaled(server: ServerState) -> int:
+        """Its share of the weight; never nothing when there is a weight."""
+        return server.weight and max(1, server.weight * server.share // FULL)
 
     def sorry_weight(self) -> int | None:
         """The sorry server's weight in the pool; None: not in the pool."""

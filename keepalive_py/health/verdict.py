@@ -36,6 +36,12 @@ class Reason(enum.Enum):
     QUORUM = "quorum"
     WEIGHT = "weight"
     SUSPENDED = "suspended"
+    # what guards do
+    RELEASED = "released"
+    FLAPPING = "flapping"
+    DAMPING_OVER = "damping-over"
+    NEEDED = "needed"
+    SLOW_START = "slow-start"
     # our own trouble
     NO_DESCRIPTORS = "no-descriptors"
     LOCAL_ADDRESS = "local-address"

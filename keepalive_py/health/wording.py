@@ -40,10 +40,14 @@ from keepalive_py.health.events import (
     ServerDown,
     ServerEvent,
     ServerGone,
+    ServerHeld,
+    ServerReleased,
+    ServerSuppressed,
     ServerUp,
     ServerWithdrawn,
     ServiceGone,
     ServiceWithdrawn,
+    SlowStart,
     SorryServerIn,
     SorryServerOut,
     WeightChanged,
@@ -149,6 +153,27 @@ def _weight_changed(event: WeightChanged) -> Line:
     )
 
 
+def _server_held(event: ServerHeld) -> Line:
+    return (
+        f"Holding service {_rs(event)} in VS {vs_name(event.vs)} although it is down:"
+        f" depool_threshold {event.vs.depool_threshold}%, {event.serving} of {event.needed} needed serve"
+    )
+
+
+def _server_suppressed(event: ServerSuppressed) -> Line:
+    return (
+        f"Not adding service {_rs(event)} to VS {vs_name(event.vs)} although it is up:"
+        f" it changed too often (penalty {event.penalty:g})"
+    )
+
+
+def _slow_start(event: SlowStart) -> Line:
+    if event.over:
+        return f"Slow start of service {_rs(event)} of VS {vs_name(event.vs)} is over: weight {event.weight}"
+    begins = f"weight {event.weight}, {event.vs.slow_start:g} s"
+    return f"Slow start of service {_rs(event)} of VS {vs_name(event.vs)}: {begins}"
+
+
 def _quorum_gained(event: QuorumGained) -> Line:
     return f"Gained quorum {_reached(event)} for VS {vs_name(event.vs)}"
 
@@ -234,6 +259,10 @@ LOG: Final[Mapping[type[Event], Callable[[Any], Line]]] = {
     ServerUp: _server_up,
     ServerDown: _server_down,
     WeightChanged: _weight_changed,
+    ServerHeld: _server_held,
+    ServerReleased: lambda event: f"Service {_rs(event)} of VS {vs_name(event.vs)} is up again: held no more",
+    ServerSuppressed: _server_suppressed,
+    SlowStart: _slow_start,
     ServerGone: lambda event: f"service {_rs(event)} no longer exist",
     ServerWithdrawn: _server_withdrawn,
     QuorumGained: _quorum_gained,

@@ -20,6 +20,7 @@ from keepalive_py.config.model import (
 from keepalive_py.health import lifecycle
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
+from keepalive_py.health.membership import tick
 from keepalive_py.health.reload import reload
 from keepalive_py.health.report import report
 from keepalive_py.health.suspension import addresses_changed
@@ -166,6 +167,13 @@ class Scenario:
             self._tell(events)
             heapq.heappush(self._due, (self.now + delay, order, checker))
         self.now = time
+        return self
+
+    def tick(self, time: float) -> Scenario:
+        """Guards look at the clock."""
+        self.now = time
+        for service in self.services:
+            self._tell(tick(service, time)[1])
         return self
 
     def logs(self) -> list[str]:

@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keepalive_py.config.model import Config, RealServer, SorryServer, VirtualServer
+from keepalive_py.health import depool
+from keepalive_py.health.events import ServerDown, ServerEvent, ServerUp
 from keepalive_py.health.lifecycle import start
+from keepalive_py.health.membership import tick
 from keepalive_py.health.reload import reload
 from keepalive_py.health.report import report
 from keepalive_py.health.service_state import ServiceState
@@ -39,6 +42,7 @@ checks = st.builds(
     name=st.sampled_from("abc"),
     retry=st.integers(0, 2),
     alpha=st.booleans(),
+    rise=st.integers(1, 3),
     log_all_failures=st.booleans(),
 )
 
@@ -68,6 +72,9 @@ def virtual_servers(draw: st.DrawFn) -> VirtualServer:
         hysteresis=draw(st.integers(0, quorum - 1)),
         sorry_server=draw(st.none() | sorry),
         ha_suspend=draw(st.booleans()),
+        depool_threshold=draw(st.sampled_from([0, 0, 1, 50, 66, 100])),
+        slow_start=draw(st.sampled_from([0.0, 0.0, 8.0])),
+        damping_half_life=draw(st.sampled_from([0.0, 0.0, 6.0, 1000.0])),
         real_servers=draw(real_servers()),
     )
 
@@ -81,6 +88,7 @@ actions = st.lists(
     | verdict
     | verdict
     | st.tuples(st.just("reload"), configs, st.none())
+    | st.tuples(st.just("tick"), st.none(), st.none())
     | st.tuples(st.just("addresses"), st.sampled_from([frozenset(), frozenset({HERE})]), st.none()),
     max_size=40,
 )
@@ -92,6 +100,8 @@ def act(services: list[ServiceState], action: tuple, now: float) -> tuple[list[S
         return reload(services, what, now, {HERE})
     if kind == "addresses":
         return services, addresses_changed(services, what, now)
+    if kind == "tick":
+        return services, [event for service in services for event in tick(service, now)[1]]
     checkers = [checker for service in services for checker in service.checkers()]
     if not checkers:
         return services, ()
@@ -111,7 +121,15 @@ def check_invariants(service: ServiceState) -> None:
             assert checker.server is server
             assert checker.up or checker.asked is None
             assert 0 <= checker.failures <= checker.config.retry
-    total = sum(server.weight for server in service.servers if server.alive)
+        assert 10 <= server.share <= 100
+        assert (server.share == 100) is (server.ramp_since is None)
+        assert not (server.held and (server.alive or not vs.depool_threshold))
+        assert not (server.suppressed and not vs.damping_half_life)
+        if not (vs.depool_threshold or vs.damping_half_life):
+            assert server.serving is server.alive
+    if any(server.alive and server.weight for server in service.servers):
+        assert any(server.serving and server.weight for server in service.servers)
+    total = sum(server.weight for server in service.servers if server.serving)
     assert service.alive_weight == total
     if service.quorum_up:
         assert total > 0
@@ -171,6 +189,42 @@ def test_up_and_down_alternate_for_every_quorum(first: Config, actions: list) ->
         assert all(one != other for one, other in zip(states, states[1:], strict=False))
         if states:
             assert (states[-1] == "UP") is service.quorum_up
+
+
+@settings(deadline=None)
+@given(first=configs, actions=actions)
+def test_checks_never_take_out_more_than_the_threshold_allows(first: Config, actions: list) -> None:  # type: ignore[type-arg]
+    services, _ = start(first, 0.0, {HERE})
+    for now, action in enumerate(actions, 1):
+        before = [depool.staying(service) for service in services]
+        weights = [[server.weight for server in service.servers] for service in services]
+        services, _ = act(services, action, float(now))
+        if action[0] == "reload":
+            continue
+        for service, was, weighed in zip(services, before, weights, strict=True):
+            if [server.weight for server in service.servers] == weighed:
+                assert depool.staying(service) >= min(was, depool.needed(service.vs))
+
+
+@settings(deadline=None)
+@given(first=configs, actions=actions)
+def test_up_and_down_tell_who_serves(first: Config, actions: list) -> None:  # type: ignore[type-arg]
+    services, _ = start(first, 0.0, {HERE})
+    for now, action in enumerate(actions, 1):
+        if action[0] == "reload":
+            continue
+        serving = {id(server): server.serving for service in services for server in service.servers}
+        services, events = act(services, action, float(now))
+        for service in services:
+            for server in service.servers:
+                mine = [each for each in events if isinstance(each, ServerEvent) and each.rs is server.rs]
+                told = [
+                    isinstance(each, ServerUp)
+                    for each in mine
+                    if each.vs is service.vs and isinstance(each, ServerUp | ServerDown) and not each.quiet
+                ]
+                changed = server.serving is not serving[id(server)]
+                assert told == ([server.serving] if changed else [])
 
 
 @settings(deadline=None)

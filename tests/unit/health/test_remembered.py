@@ -15,6 +15,7 @@ from test_health_laws import HERE, act, actions, check_invariants, configs
 from keepalive_py.config.model import Config, SorryServer
 from keepalive_py.health.checker_state import Position
 from keepalive_py.health.lifecycle import start
+from keepalive_py.health.membership import tick
 from keepalive_py.health.remembered import Memory, check_key, remembered
 from keepalive_py.health.service_state import ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown
@@ -29,9 +30,11 @@ def kept(services: Sequence[ServiceState], now: float) -> list[dict[str, Any]]:
     return list(json.loads(json.dumps(values)))
 
 
-def started_again(first: Config, values: list[dict[str, Any]], now: float = 5.0) -> list[ServiceState]:
-    """The next process: its clock began anew, and 10 s have passed."""
-    memory = Memory(values, now, WALL + 10)
+def started_again(
+    first: Config, values: list[dict[str, Any]], now: float = 5.0, passed: float = 10.0
+) -> list[ServiceState]:
+    """The next process: its clock began anew, and some seconds have passed."""
+    memory = Memory(values, now, WALL + passed)
     services, _ = start(first, now, {HERE}, recall=memory.restore)
     return services
 
@@ -44,7 +47,9 @@ def test_the_next_process_wants_the_very_same_table(first: Config, actions: list
     for now, action in enumerate(actions, 1):
         services, _ = act(services, action, float(now))
         current = action[1] if action[0] == "reload" else current
-    again = started_again(current, kept(services, 99.0))
+    for service in services:
+        tick(service, 99.0)
+    again = started_again(current, kept(services, 99.0), passed=0.0)
 
     assert desired(current, again) == desired(current, services)
     for service in again:
