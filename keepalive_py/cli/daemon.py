@@ -23,8 +23,9 @@ from keepalive_py.cli.options import CommandLine, UsageError
 from keepalive_py.cli.report import show
 from keepalive_py.config.model import GlobalDefs
 from keepalive_py.daemon import logs, netns, process, voice
+from keepalive_py.daemon.configuring import at_start
 from keepalive_py.daemon.life import Life, running_on
-from keepalive_py.daemon.loading import Ready, load
+from keepalive_py.daemon.loading import Ready
 from keepalive_py.daemon.memory import growing
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths, paths
@@ -115,7 +116,10 @@ def prepared(options: Options, words: Sequence[str]) -> int:
     voice.say(f"Configuration file {options.config_file}")
     options = from_anywhere(options)
     with growing():
-        ready = load(options)
+        ready = at_start(options)
+    if ready.instead_of is not None:
+        voice.complain(ready.instead_of.errors)
+        voice.log.error(f"Generation {ready.generation} runs instead of the files: {ready.why}")
     voice.complain(ready.diagnostics)
     if ready.config is None or (options.strict and ready.errors):
         return refused(options, ready)

@@ -91,6 +91,19 @@ def seconds(name: str) -> Effect:
     return effect
 
 
+def number(name: str, least: float, most: float, what: str, read: Callable[[str], float] = float) -> Effect:
+    def effect(values: Values, argument: str | None) -> None:
+        try:
+            found = read((argument or "").removesuffix("%"))
+        except ValueError:
+            found = least - 1
+        if not least <= found <= most:
+            raise UsageError(f"--{name.replace('_', '-')} must be {what}")
+        values[name] = found
+
+    return effect
+
+
 def more_detail(values: Values, _argument: str | None) -> None:
     level = values.get("log_detail", 0)
     values["log_detail"] = level + 1 if isinstance(level, int) else 1
@@ -223,6 +236,34 @@ OWN_FLAGS: tuple[Flag, ...] = (
     Flag("", "extra-file", "FILE", "read our own keywords from FILE as well", text("extra_file")),
     Flag("", "watch", "", "reload when a file of the configuration changes", set_to("watch", True)),
     Flag("", "strict", "", "any error in the configuration refuses it", set_to("strict", True)),
+    Flag(
+        "",
+        "max-removals",
+        "PERCENT",
+        "hold a reload that would remove more of the services or real servers, until it is confirmed",
+        number("max_removals", 0, 100, "a number from 0 to 100"),
+    ),
+    Flag(
+        "",
+        "roll-back",
+        "",
+        "undo a reload of which the kernel refuses a step, and read the table back after each",
+        set_to("roll_back", True),
+    ),
+    Flag(
+        "",
+        "last-good",
+        "",
+        "start with the last good configuration when that of the files is broken",
+        set_to("last_good", True),
+    ),
+    Flag(
+        "",
+        "config-history",
+        "N",
+        "how many good configurations are kept in the state directory (default 10)",
+        number("config_history", 1, 1000, "a number from 1 to 1000", int),
+    ),
     Flag("", "log-format", "FORMAT", "text or json", one_of("log_format", "text", "json")),
     Flag("", "log-ident", "NAME", "syslog ident (default Keepalived_healthcheckers)", text("log_ident")),
     Flag("", "state-dir", "DIR", "where dump files go (default $TMPDIR or /tmp)", text("state_dir")),

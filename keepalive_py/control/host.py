@@ -42,3 +42,28 @@ class Host(Protocol):
 
     async def lift_order(self, wanted: Mapping[str, Any], by: str) -> Json:
         """Take such a thing back."""
+
+    def configuring(self) -> Configurations:
+        """What configuration runs, and which others there are."""
+
+
+class Configurations(Protocol):
+    """`status` returns at once. The others may wait, for the disk or for a reload."""
+
+    def status(self) -> Json:
+        """What runs, where it came from, what was refused or is held back."""
+
+    async def history(self) -> list[Json]:
+        """The generations that are kept, the newest first."""
+
+    async def texts(self, number: int) -> Json | None:
+        """A generation and the files it was read from; None: it is not kept."""
+
+    async def preview(self) -> Json:
+        """What a reload would do now."""
+
+    async def apply(self, *, confirm: bool) -> Json:
+        """Reload. The status after it, and whether it has finished."""
+
+    async def go_back(self, number: int) -> Json:
+        """Reload with an older generation in place of the files."""

@@ -13,6 +13,7 @@ from keepalive_py.control.faults import unavailable
 from keepalive_py.control.host import Json
 from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import dump, orders
+from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.listing import Kept, joined
 from keepalive_py.daemon.selection import Choice
 from keepalive_py.daemon.snapshot import (
@@ -78,6 +79,7 @@ class Controlled:
             **counted(supervisor.services),
             "table": supervisor.table_state(),
             "overrides": len(supervisor.steering.overrides.by_key),
+            "configuration": self.life.configuring.summary(),
             "announcer": announcer_summary(supervisor.announcer_state()),
             "config_files": list(supervisor.config.files),
         }
@@ -85,6 +87,9 @@ class Controlled:
     async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
         choice = Choice(**{name: str(value) for name, value in wanted.items() if value})
         return await self.kept.get((what, choice), lambda: self.listed(what, choice))
+
+    def configuring(self) -> Configuring:
+        return self.life.configuring
 
     async def listed(self, what: str, choice: Choice) -> bytes:
         moment = await self.moment()

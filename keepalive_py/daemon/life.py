@@ -27,12 +27,14 @@ from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
 from keepalive_py.control.listening import ControlSocket
 from keepalive_py.daemon import dump, logs, voice
+from keepalive_py.daemon.admission import Held, unfit
 from keepalive_py.daemon.auto_priority import AutoPriority
 from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
+from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.daemon.dump_files import DumpFiles, replace_file
-from keepalive_py.daemon.loading import Ready, load, new_errors
+from keepalive_py.daemon.loading import Ready
 from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths
@@ -83,6 +85,7 @@ class Life:
         self.tasks: list[asyncio.Task[None]] = []
         self.dumps: set[asyncio.Future[None]] = set()
         self.born = time.time()
+        self.configuring = Configuring(options, ready, self.reload_wanted.set)
         self.control = ControlSocket(Controlled(self), voice.warn, voice.mistake)
 
     async def run(self) -> int:
@@ -91,6 +94,7 @@ class Life:
         try:
             supervisor = self.supervisor = await self.made()
             await self.boundary_script("startup")
+            supervisor.writer.owned.update(dict.fromkeys(self.configuring.owned_before()))
             with growing():
                 await supervisor.start()
         except (KeepaliveError, OSError) as error:
@@ -99,6 +103,7 @@ class Life:
             self.systemd.failed(number)
             return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
+        await self.configuring.started()
         if self.paths.control is not None:
             self.control.open(self.paths.control)
         if self.options.watch:
@@ -192,6 +197,7 @@ class Life:
         while True:
             await self.reload_wanted.wait()
             self.reload_wanted.clear()
+            self.configuring.begin()
             self.systemd.reloading()
             voice.say("Reloading ...")
             try:
@@ -199,6 +205,8 @@ class Life:
             except Exception as error:  # a mistake of ours must not end the balancer
                 voice.mistake("reload", error)
                 self.systemd.ready("reload failed: internal error")
+            finally:
+                self.configuring.end()
 
     async def reload(self) -> None:
         """Read everything anew; a configuration with something new wrong with it changes nothing."""
@@ -211,23 +219,45 @@ class Life:
             # Those of the running one too: a broken file may name less than it will.
             self.watch.follow((*ready.watched, *self.ready.watched))
         why = self.refusal(ready)
-        if why or ready.config is None:
+        if why:
             voice.complain(ready.errors)
-            voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
-            self.systemd.ready(f"reload refused: {why}")
-            supervisor.journal.say("reload_refused", f"Reload refused: {why}", reason="configuration")
+            self.refused(ready, why)
+            return
+        held = self.configuring.held(ready)
+        if held is not None:
+            self.refused(ready, f"{held}: `keepalive-ctl config apply --confirm` lets it pass", held)
             return
         voice.complain(ready.diagnostics)
         for remark in ready.remarks:
             voice.warn(remark)
+        before = self.ready
+        await self.configuring.prepare(ready, supervisor.writer)
+        await self.go_on_with(ready, supervisor)
+        why = await self.configuring.objections(supervisor.writer)
+        if why:
+            await self.go_on_with(before, supervisor)
+            self.refused(ready, f"the kernel refused a step, all of it is undone: {why}")
+            await self.configuring.remember(before)
+            return
+        await self.configuring.accept(ready)
+        voice.say("Reload complete")
+        supervisor.journal.say("reload_complete", f"Reloaded: {summary(self.config)}")
+
+    async def go_on_with(self, ready: Ready, supervisor: Supervisor) -> None:
+        assert ready.config is not None
         self.ready, self.config = ready, ready.config
         self.credentials.replace(ready.policy)
         reopen_log_files()
         supervisor.router_id = router_id(self.config)
         await supervisor.reload(self.config)
         self.running(supervisor)
-        voice.say("Reload complete")
-        supervisor.journal.say("reload_complete", f"Reloaded: {summary(self.config)}")
+
+    def refused(self, ready: Ready, why: str, held: Held | None = None) -> None:
+        voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
+        self.configuring.refuse(ready, why, held)
+        self.systemd.ready(f"reload refused: {why}")
+        if self.supervisor is not None:
+            self.supervisor.journal.say("reload_refused", f"Reload refused: {why}", reason="configuration")
 
     async def read_again(self) -> Ready:
         """In a thread, so that probes go on; the flag file says that we read."""
@@ -237,7 +267,7 @@ class Life:
                 flag.touch()
         try:
             with reading():
-                return await asyncio.to_thread(load, self.options)
+                return await asyncio.to_thread(self.configuring.load)
         finally:
             if flag is not None:
                 with contextlib.suppress(OSError):
@@ -250,16 +280,14 @@ class Life:
     def refusal(self, ready: Ready) -> str:
         """Why this configuration cannot follow the running one; "" when it can."""
         if ready.config is None:
-            return "there is no configuration to run"
+            return unfit(self.options, self.ready, ready)
         log = self.config.global_defs.reload_check_config
         if log is not None and exit_status(ready.diagnostics):
             write_complaints(log, ready)
             return f"New config failed validation, see {log} for details"
-        if self.options.strict and ready.errors:
-            return f"{len(ready.errors)} error(s)"
-        fresh = new_errors(self.ready.diagnostics, ready.diagnostics)
-        if fresh:
-            return f"{len(fresh)} new error(s), the first: {voice.diagnostic_line(fresh[0])}"
+        # An older one ran before: what is wrong with it, it was run with.
+        if not ready.generation and (why := unfit(self.options, self.ready, ready)):
+            return why
         for name, title in FIXED.items():
             if getattr(self.config.global_defs, name) != getattr(ready.config.global_defs, name):
                 return f"Cannot change {title} at a reload - please restart keepalive-py"
@@ -285,6 +313,7 @@ class Life:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await supervisor.stop(keep_table=self.options.keep_table)
+        self.configuring.stopped(keep_table=self.options.keep_table)
         await self.boundary_script("shutdown")
         await asyncio.gather(*self.dumps, return_exceptions=True)
         await supervisor.close()

@@ -17,11 +17,14 @@ from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.build import Loaded, scripts_of
 from keepalive_py.config.build import load as load_config
 from keepalive_py.config.diagnostics import Diagnostic, Severity
+from keepalive_py.config.includes import escaped
 from keepalive_py.config.model import Config, GlobalDefs
 from keepalive_py.config.preprocess import ReadOptions
+from keepalive_py.config.source import Source
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.vetting import Vetting
 from keepalive_py.notify.security import ScriptPolicy
+from keepalive_py.sources.capture import Capture, Recorder, Replay
 from keepalive_py.sources.files import FileSystem
 
 EXIT_CONFIG, EXIT_NO_CONFIG = 2, 6
@@ -39,6 +42,11 @@ class Ready:
     remarks: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # files and patterns whose change means another configuration
+    capture: Capture = Capture("")
+    generation: int = 0  # it is an older one, kept under this number; 0: it is that of the files
+    instead_of: Ready | None = None  # the configuration of the files, which does not run
+    why: str = ""  # it does not
+    pinned: bool = False  # an operator wants it so
 
     @property
     def settings(self) -> GlobalDefs:
@@ -54,9 +62,18 @@ class Ready:
         return EXIT_CONFIG if self.files else EXIT_NO_CONFIG
 
 
-def load(options: Options) -> Ready:
-    """Read everything anew. Mistakes are diagnostics; nothing is raised for them."""
-    loaded = read(options)
+def load(options: Options, capture: Capture | None = None) -> Ready:
+    """Read everything anew, or what once was read. Mistakes are diagnostics; nothing is raised
+    for them."""
+    source = Recorder(FileSystem() if capture is None else Replay(capture))
+    main = options.config_file if capture is None else capture.main
+    extra = options.extra_file if capture is None else capture.extra
+    ready = adapted(parsed(options, source, main, extra), options)
+    return dataclasses.replace(ready, capture=source.capture(main, extra))
+
+
+def adapted(loaded: Loaded, options: Options) -> Ready:
+    """Without what the command line leaves out."""
     if loaded.config is not None and not options.serve_checkers:
         nothing = dataclasses.replace(loaded.config, virtual_servers=())
         loaded = dataclasses.replace(loaded, config=nothing)
@@ -68,6 +85,10 @@ def load(options: Options) -> Ready:
 
 def read(options: Options) -> Loaded:
     """The language part alone, which is all that `-t` looks at."""
+    return parsed(options, FileSystem(), options.config_file, options.extra_file)
+
+
+def parsed(options: Options, source: Source, main: str, extra: str | None) -> Loaded:
     reading = ReadOptions(
         config_id=os.uname().nodename if options.config_id is None else options.config_id,
         strict_includes=options.all_config,
@@ -75,7 +96,7 @@ def read(options: Options) -> Loaded:
         random=random.randint,
         directory=os.getcwd(),
     )
-    return load_config(options.config_file, FileSystem(), reading, REGISTRY, options.extra_file)
+    return load_config(main, source, reading, REGISTRY, extra)
 
 
 def judged(loaded: Loaded) -> Ready:
@@ -87,7 +108,14 @@ def judged(loaded: Loaded) -> Ready:
     vetted = with_sender(vetting.run(config))
     if not any(vetting.judge(script).script for script in scripts_of(config)):
         diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
-    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files, loaded.watched)
+    watched = (*loaded.watched, *script_files(config))
+    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files, watched)
+
+
+def script_files(config: Config) -> list[str]:
+    """Patterns of the scripts that are named by path: whether one may run can change."""
+    paths = {script.argv[0] for script in scripts_of(config) if script.argv}
+    return sorted(escaped(path) for path in paths if path.startswith("/"))
 
 
 def with_sender(config: Config) -> Config:

@@ -18,6 +18,10 @@ class Options:
     all_config: bool = False  # a missing include is an error
     watch: bool = False  # ours: reload by itself when the files change
     strict: bool = False  # ours: any error in the configuration refuses it
+    max_removals: float | None = None  # ours: percent; a reload that removes more waits for a word
+    roll_back: bool = False  # ours: a reload of which the kernel refuses a step is undone
+    last_good: bool = False  # ours: start with the last good configuration if this one is not
+    config_history: int = 10  # ours: good configurations that are kept
     # what to do
     config_test: bool = False
     config_test_log: str | None = None  # None: stderr

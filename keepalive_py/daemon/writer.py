@@ -209,6 +209,13 @@ class TableWriter:
         await self.bring_everything()
         self.arm(self.interval)
 
+    async def differences(self) -> list[Step]:
+        """What our services in the table have become since we wrote them. Raises KeepaliveError,
+        OSError."""
+        async with self._free:
+            have = await self.dataplane.read()
+            return diff(self.ours(self.present), self.ours(have))
+
     def ours(self, table: Table) -> Table:
         return {key: entry for key, entry in table.items() if key in self.owned}
 

@@ -3,7 +3,7 @@
 Events of the file system only say "look again": the directories of every file, of what its
 symbolic links lead to, and of every pattern are watched, so that an editor's rename, a swapped
 link (`..data` of a mounted ConfigMap) and a file that appears are seen. When it has been quiet
-for a while, the files are compared with what they were, by identity, size and time; a touch of
+for a while, the files are compared with what they were, by identity, size, time and mode; a touch of
 something else in the same directory, or a change that was undone, is no change.
 
 See inotify(7), glob(7).
@@ -25,7 +25,8 @@ from keepalive_py.sources.files import FileSystem
 QUIET = 0.5  # seconds without an event before the files are looked at
 PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
 
-Signature = dict[str, tuple[int, int, int, int] | None]
+Identity = tuple[int, int, int, int, int]
+Signature = dict[str, Identity | None]
 
 
 class FileWatch:
@@ -132,12 +133,12 @@ def _signature(patterns: Iterable[str]) -> Signature:
     return files
 
 
-def _identity(path: str) -> tuple[int, int, int, int] | None:
+def _identity(path: str) -> Identity | None:
     try:
         found = os.stat(path)
     except OSError:
         return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
 
 
 def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:

@@ -70,6 +70,17 @@ def summary(found: Row, paint: Paint) -> Iterator[str]:
     yield f"table      {', '.join(table_words(table, paint))}"
     if found["announcer"] is not None:
         yield f"announcer  {', '.join(announcer_words(found['announcer'], paint))}"
+    yield from configuration_lines(found["configuration"], paint)
+
+
+def configuration_lines(found: Row, paint: Paint) -> Iterator[str]:
+    number = f"generation {found['generation']}, " if found["generation"] is not None else ""
+    yield f"config     {number}digest {found['digest']}"
+    if found["instead_of_files"]:
+        yield paint("yellow", f"           not that of the files: {found['instead_of_files']}")
+    if found["refused"]:
+        state = "held back" if found["held"] else "refused"
+        yield paint("red", f"           a reload is {state}: {found['refused']}")
 
 
 def share(good: int, total: int, paint: Paint) -> str:

@@ -8,6 +8,7 @@ from keepalive_py.control.resource import Resource
 from keepalive_py.control.resources import (
     alive,
     checks,
+    config,
     events,
     openapi,
     overrides,
@@ -24,6 +25,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     servers.SERVERS,
     checks.CHECKS,
     checks.RUN,
+    *config.RESOURCES,
     events.EVENTS,
     overrides.SHOW,
     overrides.GIVE,
