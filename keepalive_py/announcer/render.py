@@ -43,10 +43,12 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """The switch to render for: one of the peers, and the addresses of other nodes on it."""
+    """The switch to render for: one of the peers, the addresses of other nodes on it, and those of other
+    switches that it sends to when it has lost every node of its own."""
 
     peer: str
     others: tuple[Address, ...] = ()
+    mates: tuple[Address, ...] = ()
 
 
 def render(
@@ -92,7 +94,13 @@ def values(config: Config, block: BgpAnnouncer, switch: Switch | None) -> dict[s
     peer = peer_of(block, switch.peer)
     nodes = nodes_of(peer, switch)
     families = {version: some for version, some in families.items() if version == peer.address.version}
-    switch_values = {"nodes": nodes, "switch_as": peer.remote_as, "router_id": router_id([peer.address])}
+    mates = [mate for mate in switch.mates if mate.version == peer.address.version]
+    switch_values = {
+        "nodes": nodes,
+        "mates": mates,
+        "switch_as": peer.remote_as,
+        "router_id": router_id([peer.address]),
+    }
     return {**common, **switch_values, "families": families, "peers": nodes}
 
 

@@ -20,6 +20,7 @@ from keepalive_py.cli.commands import (
     ecmp,
     events,
     genhash,
+    lab,
     live,
     local_addresses,
     render,
@@ -51,12 +52,14 @@ COMMANDS: tuple[Command, ...] = (
     render.COMMAND,
     ecmp.COMMAND,
     *toa.COMMANDS,
+    *lab.COMMANDS,
 )
 GROUPS = {
     "check": "health checks",
     "config": "look at configurations without running them",
     "announcer": "virtual addresses and their announcement by BGP",
     "toa": "kernel modules that give a real server the client's address",
+    "lab": "a cluster to try things with, in network namespaces of this machine",
 }
 
 

@@ -48,6 +48,7 @@ from keepalive_py.uplink.state import UplinkSight, UplinkState, sight
 STATUS_FILE: Final = "status.json"
 TICK: Final = 1.0  # seconds between two looks at the drains, at most
 HURRY: Final = 0.1  # seconds between two questions while an answer is awaited
+COUNTED_EVERY: Final = 2.0  # seconds: so old may IPVS' counters be (net/netfilter/ipvs/ip_vs_est.c)
 REMEMBERED: Final = 100  # events
 
 POSITIONS: Final = {
@@ -393,7 +394,7 @@ class Work:
 
     def is_quiet(self, address: Address) -> bool:
         total, since = self.connections.get(address, (-1, 0.0))
-        return total >= 0 and self.host.now >= since + self.block.drain_quiet
+        return total >= 0 and self.host.now >= since + self.block.drain_quiet + COUNTED_EVERY
 
     # Uplinks.
 

@@ -1,35 +1,5 @@
-"""Wait for a condition."""
+"""Wait for a condition: the lab's own."""
 
-from __future__ import annotations
+from keepalive_py.lab.waiting import LabError, equal, eventually
 
-import time
-from collections.abc import Callable
-from typing import TypeVar
-
-T = TypeVar("T")
-
-
-def eventually(probe: Callable[[], T], *, within: float, what: str, every: float = 0.05) -> T:
-    """The first true value of `probe`; AssertionError after `within` seconds without one."""
-    deadline = time.monotonic() + within
-    while True:
-        value = probe()
-        if value:
-            return value
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"not within {within:g} s: {what}")
-        time.sleep(every)
-
-
-def equal(probe: Callable[[], T], wanted: T, *, within: float, what: str) -> None:
-    """Wait until `probe` gives `wanted`; AssertionError shows what it gave instead."""
-    last: list[T] = []
-
-    def reached() -> bool:
-        last[:] = [probe()]
-        return last[0] == wanted
-
-    try:
-        eventually(reached, within=within, what=what)
-    except AssertionError as late:
-        raise AssertionError(f"{late}\nwanted: {wanted}\nhave:   {last[0]}") from None
+__all__ = ["LabError", "equal", "eventually"]

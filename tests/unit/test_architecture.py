@@ -18,7 +18,7 @@ RANKS = {
     "probing": 4, "dataplane": 4, "announcer": 4, "uplink": 4, "toa": 4, "notify": 4, "sources": 4,
     "bfd": 4, "track_file": 4, "sessions": 4, "ecmp": 2,
     "control": 4.5,  # sees the daemon through a Protocol of its own
-    "daemon": 5, "testing": 6,
+    "daemon": 5, "lab": 5.5, "testing": 6,
     "cli": 6, "__main__": 7, "pytest_plugin": 7,
 }  # fmt: skip
 PURE = {"net", "config", "wire", "health", "plan", "ecmp"}

@@ -23,6 +23,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--node", action="append", default=[], type=parse_address, help="with --switch: another node on it"
     )
+    parser.add_argument(
+        "--mate", action="append", default=[], type=parse_address,
+        help="with --switch: the switch beside it, for when it has lost every node",
+    )  # fmt: skip
     parser.add_argument("--template", help="a Jinja2 template of your own")
     reading_arguments(parser)
 
@@ -37,7 +41,7 @@ def run(given: argparse.Namespace) -> int:
         print(f"{given.file} has no bgp_announcer block", file=sys.stderr)
         return 1
     try:
-        switch = Switch(given.switch, tuple(given.node)) if given.switch else None
+        switch = Switch(given.switch, tuple(given.node), tuple(given.mate)) if given.switch else None
         print(render(loaded.config, block, given.daemon, switch, given.template), end="")
     except (KeepaliveError, OSError) as error:
         print(error, file=sys.stderr)

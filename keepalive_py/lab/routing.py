@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import re
 import shutil
@@ -12,8 +13,8 @@ import time
 from pathlib import Path
 from typing import IO, Protocol
 
-from lab.namespace import Namespace
-from lab.waiting import eventually
+from keepalive_py.lab.namespace import Namespace
+from keepalive_py.lab.waiting import eventually
 
 QUIET = subprocess.DEVNULL
 FRR = Path("/usr/lib/frr")
@@ -26,6 +27,9 @@ class Speaker(Protocol):
 
     def place(self) -> str:
         """As keepalive_py's `routing_daemon` wants it."""
+
+    def shut(self, address: str) -> set[str]:
+        """The gateways to `address` whose routes have GRACEFUL_SHUTDOWN and local preference 0."""
 
 
 class BirdSpeaker:
@@ -53,6 +57,11 @@ class BirdSpeaker:
 
     def say(self, command: str) -> str:
         return self.home.output(["birdc", "-s", str(self.control), *command.split()])
+
+    def shut(self, address: str) -> set[str]:
+        routes = re.split(r"^.*\bunicast\b", self.say(f"show route for {address} all"), flags=re.M)[1:]
+        marked = [each for each in routes if "(65535,0)" in each and "BGP.local_pref: 0\n" in each]
+        return {match[1] for each in marked if (match := re.search(r"via (\S+)", each))}
 
 
 class FrrSpeaker:
@@ -96,8 +105,17 @@ class FrrSpeaker:
     def say(self, command: str) -> str:
         return self.home.output(["vtysh", "--vty_socket", str(self.directory), "-c", command])
 
+    def shut(self, address: str) -> set[str]:
+        paths = json.loads(self.say(f"show bgp ipv4 unicast {address}/32 json")).get("paths", [])
+        return {
+            hop["ip"]
+            for path in paths
+            if path.get("locPrf") == 0 and "graceful-shutdown" in path.get("community", {}).get("string", "")
+            for hop in path["nexthops"]
+        }
 
-SPEAKERS = {"bird": BirdSpeaker, "frr": FrrSpeaker}
+
+SPEAKERS: dict[str, type[BirdSpeaker] | type[FrrSpeaker]] = {"bird": BirdSpeaker, "frr": FrrSpeaker}
 
 
 def _spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
