@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -72,9 +72,16 @@ class Witness:
 SYSTEM_MODULES = Path("/sys/module")
 
 
-def modules(names: Sequence[str]) -> dict[str, Standing]:
-    """Whether each kernel module is there, loaded or built in; UNKNOWN when that cannot be told."""
-    return {name: module(name.replace("-", "_")) for name in names}
+def modules(
+    names: Sequence[str], known: Callable[[str], Standing | None] = lambda _name: None
+) -> dict[str, Standing]:
+    """Whether each kernel module does its work, as far as somebody has `known` it (the `toa` block's
+    are verified); else whether it is there, loaded or built in. UNKNOWN when that cannot be told."""
+    found = {}
+    for name in names:
+        underscored = name.replace("-", "_")
+        found[name] = known(underscored) or module(underscored)
+    return found
 
 
 def module(name: str) -> Standing:

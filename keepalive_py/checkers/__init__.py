@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keepalive_py.checkers import bfd, dns, file, http, misc, ping, smtp, ssl, tcp, udp
+from keepalive_py.checkers import bfd, dns, file, http, misc, ping, smtp, ssl, tcp, toa, udp
 from keepalive_py.checkers.wishes import Checker
 
 CHECKERS: Final = (
@@ -19,5 +19,6 @@ CHECKERS: Final = (
     ping.CHECKER,
     file.CHECKER,
     bfd.CHECKER,
+    toa.CHECKER,
 )
 REGISTRY: Final[Mapping[str, Checker]] = {checker.kind: checker for checker in CHECKERS}

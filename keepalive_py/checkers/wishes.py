@@ -114,6 +114,20 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class AskCarrying:
+    """One request over a TCP connection whose first segments carry `option` (bytes of a TCP header).
+    Answer: what the peer sent until it closed, at most `limit` bytes. The segments are made by hand,
+    which needs CAP_NET_RAW; without it the probe is Unknown."""
+
+    target: Endpoint
+    option: bytes
+    request: bytes
+    limit: int
+    timeout: float
+    source: Source = ANYWHERE
+
+
+@dataclass(frozen=True, slots=True)
 class Run:
     """A child process in its own process group. Answer: `Exit`. At `timeout` the group gets
     SIGTERM, 2 s later SIGKILL (keepalived's ladder: again after 2 s, then 10 s)."""
@@ -132,7 +146,7 @@ class Exit:
     timed_out: bool = False
 
 
-Wish = Connect | OpenDatagram | StartTls | Send | Receive | Ping | Run
+Wish = Connect | OpenDatagram | StartTls | Send | Receive | Ping | AskCarrying | Run
 Probe = Generator[Wish, Any, Verdict]
 
 

@@ -209,6 +209,10 @@ def lived(options: Options, ready: Ready, files: Paths) -> int:
 
 
 async def life(options: Options, ready: Ready, files: Paths) -> int:
+    if options.role == "realserver":
+        from keepalive_py.daemon.realserver import RealServer  # brings an HTTP server, which takes a while
+
+        return await RealServer(options, ready, ServiceNotifier.take_over()).run()
     return await Life(options, ready, files, ServiceNotifier.take_over()).run()
 
 

@@ -276,6 +276,13 @@ OWN_FLAGS: tuple[Flag, ...] = (
     ),
     Flag(
         "",
+        "role",
+        "ROLE",
+        "balancer (default), or realserver: only keep the modules of the `toa` block",
+        one_of("role", "balancer", "realserver"),
+    ),
+    Flag(
+        "",
         "control",
         "PATH",
         "control socket for keepalive-ctl, or `none` (default /run/keepalive_py/control.sock)",

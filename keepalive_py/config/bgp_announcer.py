@@ -302,7 +302,7 @@ class BgpAnnouncer:
     )  # fmt: skip
     modules: tuple[str, ...] = keyword(
         "require_module", Word(), repeated=True, default=(), since="ours", source=OURS,
-        doc="A kernel module that must be loaded.",
+        doc="A kernel module that must be loaded; one of the `toa` block must be proven to work.",
     )  # fmt: skip
     state_directory: str = keyword(
         "state_directory", Text(), default=STATE_DIRECTORY, since="ours", source=OURS,

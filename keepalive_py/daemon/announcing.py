@@ -77,6 +77,9 @@ class Host(View, Protocol):
 
     dataplane: Dataplane
     events: Counter[str]
+
+    def module_standing(self, name: str) -> Standing | None: ...
+
     journal: Journal
 
 
@@ -330,7 +333,7 @@ class Work:
                 self.witness.services(vip),
                 vip.at_least,
                 {name: STANDINGS[seen.state] for name, seen in self.uplinks.items()},
-                modules(self.block.modules),
+                modules(self.block.modules, self.host.module_standing),
             )
         )
         drain = self.drain_of(address)

@@ -23,6 +23,7 @@ class Options:
     last_good: bool = False  # ours: start with the last good configuration if this one is not
     config_history: int = 10  # ours: good configurations that are kept
     # what to do
+    role: str = "balancer"  # ours: balancer or realserver
     config_test: bool = False
     config_test_log: str | None = None  # None: stderr
     dry_run: bool = False  # ours: print the plan, change nothing

@@ -12,6 +12,8 @@ RUN_DIR = "/run"
 PID_DIR = "/run/keepalived"
 CONTROL_DIR = "/run/keepalive_py"
 NO_CONTROL = "none"
+# Pid files by role. A real server may be a balancer as well.
+NAMES = {"balancer": ("keepalived", "checkers"), "realserver": ("keepalive_py_rs", "keepalive_py_rs")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +33,10 @@ class Paths:
 def paths(options: Options, settings: GlobalDefs) -> Paths:
     namespace = options.namespace or settings.net_namespace
     data, suffix = dump_base(options, settings, namespace)
+    main, checkers = NAMES[options.role]
     return Paths(
-        pid=options.pid_file or pid_path("keepalived", settings, namespace),
-        checkers_pid=options.checkers_pid_file or pid_path("checkers", settings, namespace),
+        pid=options.pid_file or pid_path(main, settings, namespace),
+        checkers_pid=options.checkers_pid_file or pid_path(checkers, settings, namespace),
         reload_flag=f"{run_directory(settings, namespace)}/keepalived.reload",
         parent_data=f"{data}_parent{suffix}.data",
         check_data=state_file(settings) or f"{data}_check{suffix}.data",

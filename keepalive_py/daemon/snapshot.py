@@ -70,6 +70,9 @@ class Source(Protocol):
     def table_state(self) -> Json:
         """How the kernel's table is."""
 
+    def modules_state(self) -> list[Json]:
+        """Each module of the `toa` block."""
+
     def announcer_state(self) -> Json | None:
         """What is announced; None without an announcer."""
 
@@ -142,10 +145,15 @@ def overrides_section(moment: Moment) -> Json:
     return {"remembered": bool(steering.state), "overrides": [each.as_json() for each in known]}
 
 
+def modules_section(moment: Moment) -> Json:
+    return {each["name"]: each for each in moment.source.modules_state()}
+
+
 SECTIONS: Final[dict[str, Callable[[Moment], Json | None]]] = {
     "config": config_section,
     "table": table_section,
     "announcer": announcer_section,
+    "modules": modules_section,
     "local_addresses": local_addresses_section,
     "steering": overrides_section,
 }

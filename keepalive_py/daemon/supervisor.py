@@ -28,6 +28,7 @@ from keepalive_py.daemon.announcing import Announcing
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.guard_clock import GuardClock
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
+from keepalive_py.daemon.modules import Modules
 from keepalive_py.daemon.probes import Probes
 from keepalive_py.daemon.remembering import Remembering
 from keepalive_py.daemon.sessions import BfdChecks
@@ -39,6 +40,7 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.health import lifecycle, suspension, wording
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.events import Event
+from keepalive_py.health.fitness import Standing
 from keepalive_py.health.names import rs_name, vs_name
 from keepalive_py.health.override import Override
 from keepalive_py.health.reload import reload as reload_health
@@ -91,6 +93,7 @@ class Supervisor:
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
+        self.modules = Modules(state or StateDirectory(""), self.announcing.wake)
         self.remembering = Remembering(self, state or StateDirectory(""))
         self.guards = GuardClock(engine.clock, self.guards_moved)
         self.events = Counter[str]()
@@ -154,6 +157,13 @@ class Supervisor:
     def announcer_state(self) -> dict[str, Any] | None:
         return None if self.announcing.work is None else self.announcing.work.status
 
+    def modules_state(self) -> list[dict[str, Any]]:
+        return self.modules.rows()
+
+    def module_standing(self, name: str) -> Standing | None:
+        """None: it is no module of the `toa` block."""
+        return self.modules.standing(name)
+
     # Start.
 
     async def start(self) -> None:
@@ -184,6 +194,7 @@ class Supervisor:
         await self.tell_armed(Reason.START)
         await self.writer.settled()
         self.remembering.start()
+        self.modules.follow(self.config)
         await self.announcing.follow(self.config)
 
     def recalled(self) -> Memory:
@@ -372,6 +383,7 @@ class Supervisor:
         await self.tell_armed(Reason.RELOAD)
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()
+        self.modules.follow(config)
         await self.announcing.follow(config)
 
     async def passed_over(self, config: Config) -> tuple[list[ServiceState], list[CheckerState]]:
@@ -412,6 +424,7 @@ class Supervisor:
             self.notifier.tell(events)
             await self.kernel.restore(self.config.global_defs)
         await self.announcing.close(keep_table=keep_table)
+        await self.modules.close()
         await self.notifier.close(STOP_PATIENCE)
 
     async def close(self) -> None:

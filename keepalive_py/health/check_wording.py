@@ -147,6 +147,10 @@ def _outcome(event: CheckReported, success: str) -> str:
     return success if isinstance(event.verdict, Passed) else "failed"
 
 
+def _detail(verdict: Passed | Failed) -> str:
+    return f": {verdict.detail}" if verdict.detail else ""
+
+
 def _how(verdict: Failed) -> str:
     return "timeout" if verdict.reason is Reason.TIMEOUT else "failed"
 
@@ -207,9 +211,17 @@ KINDS: Final[Mapping[str, CheckWording]] = {
         attempt=_silent,
         mail=_silent,
     ),
+    "TOA_CHECK": CheckWording(
+        passed=lambda event: f"TOA_CHECK on service {_rs(event)} success{_detail(event.verdict)}.",
+        failed=lambda event: (
+            f"TOA_CHECK on service {_rs(event)} failed{_after(event)}{_detail(event.verdict)}."
+        ),
+        attempt=lambda event: f"TOA_CHECK on service {_rs(event)} failed{_detail(event.verdict)}.",
+        mail=lambda event: f"=> TOA_CHECK {_outcome(event, 'succeed')} on service <=",
+    ),
 }  # fmt: skip
 
-# A kind that keepalived does not have.
+# Kinds that keepalived does not have.
 OTHER: Final = CheckWording(
     passed=lambda event: f"{event.check.KIND} on service {_rs(event)} success.",
     failed=lambda event: f"{event.check.KIND} on service {_rs(event)} failed{_after(event)}.",

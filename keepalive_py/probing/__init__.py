@@ -1,7 +1,7 @@
 """The probing engine: runs the checkers' generators, thousands a second, on one epoll set.
 
 `engine` schedules and tells (`Engine`, `Subscription`), `flight` grants the wishes of one probe,
-`wheel` holds what is due, `sockets`, `tls`, `pings` and `children` do the I/O of one kind each,
+`wheel` holds what is due, `sockets`, `tls`, `pings`, `crafted` and `children` do the I/O of one kind each,
 `trouble` says whose fault an errno is, `limits`, `statistics` and `phase` are what they say.
 The daemon calls it from its event loop; `Engine.attach` puts the epoll descriptor and one timer
 into that loop, and nothing else: no task, future, timer or log line for each probe.

@@ -15,6 +15,7 @@ from socket import SocketType
 from typing import Any, Final, Protocol
 
 from keepalive_py.checkers.wishes import (
+    AskCarrying,
     Connect,
     OpenDatagram,
     Ping,
@@ -28,7 +29,9 @@ from keepalive_py.checkers.wishes import (
 from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint
+from keepalive_py.probing import crafted
 from keepalive_py.probing.children import Child, Launcher, Outcome
+from keepalive_py.probing.crafted import Crafted
 from keepalive_py.probing.pings import Echoing, Pings
 from keepalive_py.probing.sockets import SockAddr, open_socket, sockaddr
 from keepalive_py.probing.tls import TlsStream
@@ -78,6 +81,7 @@ class Flight:
         "_awaited",
         "_child",
         "_closing",
+        "_crafted",
         "_deadline",
         "_end",
         "_fd",
@@ -116,6 +120,7 @@ class Flight:
         self._tls: TlsStream | None = None
         self._child: Child | None = None
         self._ping: Echoing | None = None
+        self._crafted: Crafted | None = None
         self._closing: Verdict | None = None
         self._outbox: memoryview | bytes = b""
         self._limit = 0
@@ -195,6 +200,8 @@ class Flight:
             self._socket.close()
         if self._ping is not None:
             self._home.pings.forget(self._ping)
+        if self._crafted is not None:
+            self._crafted.close()
         self._forget()
 
     # Events and time.
@@ -447,7 +454,7 @@ class Flight:
         self._land(self._closing)
         return PENDING
 
-    # ICMP and children: shared sockets and processes have files of their own.
+    # ICMP, segments made by hand, and children have files of their own.
 
     def _echo(self, wish: Ping) -> Any:
         self._ping = self._home.pings.send(wish, self._echoed)
@@ -457,6 +464,19 @@ class Flight:
         assert self._generator is not None
         self._ping = None
         if isinstance(outcome, ProbeFailed):
+            self._run(self._generator.throw, outcome)
+        else:
+            self._run(self._generator.send, outcome)
+
+    def _ask_carrying(self, wish: AskCarrying) -> Any:
+        self._crafted = Crafted(self._home, wish, self._carried)
+        return self._await("answer", wish.timeout, _nothing)
+
+    def _carried(self, outcome: crafted.Outcome) -> None:
+        assert self._generator is not None
+        if isinstance(outcome, ProbeUnknown):
+            self._give_up(outcome)
+        elif isinstance(outcome, ProbeFailed):
             self._run(self._generator.throw, outcome)
         else:
             self._run(self._generator.send, outcome)
@@ -488,5 +508,6 @@ GRANTS: Final[dict[type, Callable[[Flight, Any], Any]]] = {
     Send: Flight._send,
     Receive: Flight._receive,
     Ping: Flight._echo,
+    AskCarrying: Flight._ask_carrying,
     Run: Flight._launch,
 }

@@ -19,24 +19,21 @@ import struct
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 from typing import Any, Final
 
-from keepalive_py.net import Address, Endpoint, parse_address
+from keepalive_py.net import Endpoint, parse_address
 from keepalive_py.rawtcp import RawPort
 from keepalive_py.toa.verdict import Listener, Place, Result, Seen, Trial, Verdict, judge
 from keepalive_py.wire import tcp, toa
 from keepalive_py.wire.toa import Layout
 
-__all__ = ["InNamespace", "lacking", "told_endpoint", "verify"]
+__all__ = ["InNamespace", "lacking", "verify"]
 
 InNamespace = Callable[[Callable[[], Any]], Any]  # runs a function in a fresh network namespace
 
 PATIENCE: Final = 2.0  # seconds for a step that takes microseconds
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 1  # netdevice(7)
-EXPERIMENT: Final = 0xF989  # after option 254 this port is the mark of TCP Fast Open (RFC 7413)
-NETWORK4: Final = IPv4Address("198.18.0.0")  # RFC 2544: for tests, on no network
-NETWORK6: Final = IPv6Address("2001:db8::")  # RFC 3849: for documentation
 SEGMENTS: Final = {
     Place.ALL: tuple(tcp.Place),
     Place.SYN: (tcp.Place.SYN,),
@@ -70,17 +67,6 @@ def lacking(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def told_endpoint(version: int) -> Endpoint:
-    """A client that cannot be: addresses for tests, another one each time."""
-    address: Address
-    if version == 4:
-        address = NETWORK4 + 1 + secrets.randbelow((1 << 17) - 2)
-    else:
-        address = NETWORK6 + 1 + secrets.randbelow((1 << 96) - 2)
-    port = 1024 + secrets.randbelow(64512)
-    return Endpoint(address, port if port != EXPERIMENT else port - 1)
-
-
 def _listeners(layout: Layout) -> tuple[Listener, ...]:
     return (Listener.V4, Listener.DUAL) if layout.version == 4 else (Listener.V6,)
 
@@ -99,7 +85,7 @@ def _loopback_up() -> None:
 
 
 def _trial(layout: Layout, listener: Listener, place: Place) -> Trial:
-    told = told_endpoint(layout.version)
+    told = toa.client_for_tests(layout.version, secrets.randbits(128))
     try:
         seen, trouble = _conversation(listener, toa.encode(layout, told), SEGMENTS[place]), ""
     except TimeoutError as error:

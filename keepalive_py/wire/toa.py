@@ -21,11 +21,15 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
+from typing import Final
 
 from keepalive_py.errors import WireError
 from keepalive_py.net import Address, Endpoint
 
 END_OF_OPTIONS, NO_OPERATION = 0, 1
+EXPERIMENT: Final = 0xF989  # behind kind 254 this port is the mark of TCP Fast Open (RFC 7413)
+NETWORK4: Final = IPv4Address("198.18.0.0")  # RFC 2544: for tests, on no network
+NETWORK6: Final = IPv6Address("2001:db8::")  # RFC 3849: for documentation
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +103,14 @@ def pad(options: bytes) -> bytes:
     if len(padded) > 40:
         raise WireError(f"{len(padded)} bytes of TCP options; 40 is the most")
     return padded
+
+
+def client_for_tests(version: int, number: int) -> Endpoint:
+    """A client that cannot be, another one for each number (128 random bits)."""
+    port = 1024 + number % 64512
+    address: Address
+    if version == 4:
+        address = NETWORK4 + 1 + (number >> 16) % ((1 << 17) - 2)
+    else:
+        address = NETWORK6 + 1 + (number >> 16) % ((1 << 96) - 2)
+    return Endpoint(address, port if port != EXPERIMENT else port - 1)
