@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "keepalive_py"
+TESTS = Path(__file__).resolve().parent
 
 RANKS = {
     "errors": 0, "net": 0, "__init__": 0,
@@ -68,3 +70,11 @@ def test_a_pure_room_does_no_io_and_reads_no_clock(path: Path) -> None:
         assert top not in FORBIDDEN_IN_PURE, f"{path.name} imports {module}"
         if top == "socket":
             assert not SOCKET_IO & set(names), f"{path.name} imports {names} of socket"
+
+
+def test_every_test_module_has_a_name_of_its_own() -> None:
+    """They are no packages: pytest would take the second for the first."""
+    names = Counter(
+        path.name for path in TESTS.rglob("*.py") if path.name not in {"__init__.py", "conftest.py"}
+    )
+    assert [name for name, count in names.items() if count > 1] == []

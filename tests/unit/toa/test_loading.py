@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 
 import pytest
-from test_memory import Kept
+from test_toa_memory import Kept
 
 from keepalive_py.config.toa import Parameter, Source, SourceKind, ToaModule
 from keepalive_py.toa import kernel
