@@ -113,7 +113,7 @@ def prepared(options: Options, words: Sequence[str]) -> int:
     voice.say(f"Starting {NAME}")
     voice.say(running_on())
     voice.say("Command line: " + " ".join(f"'{word}'" for word in ("keepalive-py", *words)))
-    voice.say(f"Configuration file {options.config_file}")
+    voice.say(f"Configuration file {options.template or options.config_file}")
     options = from_anywhere(options)
     with growing():
         ready = at_start(options)
@@ -139,7 +139,7 @@ def from_anywhere(options: Options) -> Options:
         return options
     named = {
         name: os.path.abspath(path)
-        for name in ("config_file", "extra_file", "state_directory")
+        for name in ("config_file", "extra_file", "template", "values", "state_directory")
         if (path := getattr(options, name))
     }
     return dataclasses.replace(options, **named)

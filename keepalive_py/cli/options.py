@@ -234,6 +234,8 @@ OWN_FLAGS: tuple[Flag, ...] = (
         "", "dry-run", "", "print what would be changed in the table, change nothing", set_to("dry_run", True)
     ),
     Flag("", "extra-file", "FILE", "read our own keywords from FILE as well", text("extra_file")),
+    Flag("", "template", "FILE", "make the configuration from this Jinja2 template", text("template")),
+    Flag("", "values", "FILE", "values for --template, YAML or JSON", text("values")),
     Flag("", "watch", "", "reload when a file of the configuration changes", set_to("watch", True)),
     Flag("", "strict", "", "any error in the configuration refuses it", set_to("strict", True)),
     Flag(

@@ -231,7 +231,7 @@ class Configuring:
         ready, refusal = self.running, self.refusal
         held = refusal.held if refusal is not None else None
         return {
-            "file": self.options.config_file,
+            "file": self.options.template or self.options.config_file,
             "files": list(ready.files),
             "digest": ready.capture.digest,
             "since": round(self.since, 3),

@@ -26,6 +26,7 @@ from keepalive_py.daemon.vetting import Vetting
 from keepalive_py.notify.security import ScriptPolicy
 from keepalive_py.sources.capture import Capture, Recorder, Replay
 from keepalive_py.sources.files import FileSystem
+from keepalive_py.sources.template import Rendered, rendered
 
 EXIT_CONFIG, EXIT_NO_CONFIG = 2, 6
 SECURITY = "script-security"  # the language layer's word for scripts without script security
@@ -65,11 +66,40 @@ class Ready:
 def load(options: Options, capture: Capture | None = None) -> Ready:
     """Read everything anew, or what once was read. Mistakes are diagnostics; nothing is raised
     for them."""
-    source = Recorder(FileSystem() if capture is None else Replay(capture))
-    main = options.config_file if capture is None else capture.main
+    source = source_of(options) if capture is None else Replay(capture)
+    main = main_of(options, source) if capture is None else capture.main
     extra = options.extra_file if capture is None else capture.extra
-    ready = adapted(parsed(options, source, main, extra), options)
-    return dataclasses.replace(ready, capture=source.capture(main, extra))
+    recorder = Recorder(source)
+    ready = adapted(mapped(parsed(options, recorder, main, extra), source), options)
+    return dataclasses.replace(ready, capture=recorder.capture(main, extra))
+
+
+def source_of(options: Options) -> Source:
+    """Where the text comes from: the files, or a template."""
+    if options.template is None:
+        return FileSystem()
+    return rendered(options.template, options.values, node_of(options))
+
+
+def main_of(options: Options, source: Source) -> str:
+    return source.main if isinstance(source, Rendered) else options.config_file
+
+
+def node_of(options: Options) -> str:
+    """The name that `@ID` is compared with."""
+    return os.uname().nodename if options.config_id is None else options.config_id
+
+
+def mapped(loaded: Loaded, source: Source) -> Loaded:
+    """Of a template: what is wrong is told at its lines, and it is watched in place of the text."""
+    if not isinstance(source, Rendered):
+        return loaded
+    watched = (*map(escaped, source.files), *loaded.watched)
+    if source.trouble is not None:
+        return Loaded(None, (source.trouble,), source.files, watched)
+    files = (*source.files, *(file for file in loaded.files if file != source.main))
+    diagnostics = source.mapped(loaded.diagnostics)
+    return dataclasses.replace(loaded, diagnostics=diagnostics, files=files, watched=watched)
 
 
 def adapted(loaded: Loaded, options: Options) -> Ready:
@@ -85,12 +115,13 @@ def adapted(loaded: Loaded, options: Options) -> Ready:
 
 def read(options: Options) -> Loaded:
     """The language part alone, which is all that `-t` looks at."""
-    return parsed(options, FileSystem(), options.config_file, options.extra_file)
+    source = source_of(options)
+    return mapped(parsed(options, source, main_of(options, source), options.extra_file), source)
 
 
 def parsed(options: Options, source: Source, main: str, extra: str | None) -> Loaded:
     reading = ReadOptions(
-        config_id=os.uname().nodename if options.config_id is None else options.config_id,
+        config_id=node_of(options),
         strict_includes=options.all_config,
         environment=dict(os.environ),
         random=random.randint,

@@ -14,6 +14,8 @@ class Options:
     # what to read
     config_file: str = DEFAULT_CONFIG
     extra_file: str | None = None  # ours: a side file with our own keywords
+    template: str | None = None  # ours: made from this, with `values`, in place of config_file
+    values: str | None = None
     config_id: str | None = None  # None: the node name
     all_config: bool = False  # a missing include is an error
     watch: bool = False  # ours: reload by itself when the files change

@@ -5,16 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
+from typing import Final
 
+from keepalive_py import __version__
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.dry_run import dry_run
 from keepalive_py.cli.report import show
-from keepalive_py.config.diagnostics import exit_status
+from keepalive_py.config.diagnostics import Diagnostic, exit_status
 from keepalive_py.config.diff import diff
+from keepalive_py.config.formats import checkstyle, github, sarif
 from keepalive_py.config.render import as_json
 from keepalive_py.daemon.loading import load, read
 from keepalive_py.daemon.options import DEFAULT_CONFIG, Options
+
+FORMATS: Final[Mapping[str, Callable[[Iterable[Diagnostic]], str]]] = {
+    "sarif": partial(sarif, version=__version__),
+    "github": github,
+    "checkstyle": checkstyle,
+}
 
 
 def reading_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,23 +35,39 @@ def reading_arguments(parser: argparse.ArgumentParser) -> None:
 
 def file_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", nargs="?", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
+    parser.add_argument("-t", "--template", help="made from this Jinja2 template in place of a file")
+    parser.add_argument("-v", "--values", help="values for it, YAML or JSON")
     reading_arguments(parser)
 
 
 def options_of(arguments: argparse.Namespace, file: str) -> Options:
-    return Options(config_file=file, extra_file=arguments.extra_file, config_id=arguments.config_id)
+    made = {name: getattr(arguments, name) for name in ("template", "values") if hasattr(arguments, "values")}
+    return Options(config_file=file, extra_file=arguments.extra_file, config_id=arguments.config_id, **made)
 
 
 def check_arguments(parser: argparse.ArgumentParser) -> None:
     file_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="diagnostics as JSON")
+    format_arguments(parser)
+
+
+def format_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_const", const="json", dest="format", help="as JSON")
+    parser.add_argument(
+        "--format",
+        choices=("text", "json", *FORMATS),
+        default="text",
+        help="sarif, github (workflow commands) and checkstyle are for code review tools",
+    )
 
 
 def check(arguments: argparse.Namespace) -> int:
     """The exit status of `keepalived -t`."""
     ready = load(options_of(arguments, arguments.file))
     status = exit_status(ready.diagnostics)
-    if arguments.json:
+    if arguments.format in FORMATS:
+        print(FORMATS[arguments.format](ready.diagnostics), end="")
+        return status
+    if arguments.format == "json":
         plain = [as_json(each) for each in ready.diagnostics]
         whole = {"exit_status": status, "diagnostics": plain, "files": ready.files, "remarks": ready.remarks}
         print(json.dumps(whole, indent=2))

@@ -11,7 +11,7 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 from keepalive_py.cli.commands import Command
-from keepalive_py.cli.commands.config import file_arguments, options_of
+from keepalive_py.cli.commands.config import FORMATS, file_arguments, format_arguments, options_of
 from keepalive_py.cli.report import show
 from keepalive_py.config.adopt import Found, Real, from_ipvsadm, text_of
 from keepalive_py.config.diagnostics import Diagnostic
@@ -28,7 +28,7 @@ from keepalive_py.plan.table import Destination, Service, ServiceEntry, Table
 
 def lint_arguments(parser: argparse.ArgumentParser) -> None:
     file_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="as JSON")
+    format_arguments(parser)
 
 
 def lint(given: argparse.Namespace) -> int:
@@ -38,7 +38,9 @@ def lint(given: argparse.Namespace) -> int:
         show(loaded.diagnostics, sys.stderr)
         return 2
     found = doubts(loaded.config)
-    if given.json:
+    if given.format in FORMATS:
+        print(FORMATS[given.format](found), end="")
+    elif given.format == "json":
         print(json.dumps([as_json(each) for each in found], indent=2))
     else:
         show(found, sys.stdout)
