@@ -9,6 +9,7 @@
 | `loopback` | addresses moved between three interfaces, in batches; drift repaired |
 | `drains` | who drained what, why and until when; a file that an operator's tool writes |
 | `routing` | what a routing daemon can be asked; `bird`, `frr`, `gobgp`, `exabgp` ask it |
+| `feed` | tells routing daemons that do not look at interfaces what these hold |
 | `confirm` | announced and not exported, or withdrawn and still exported; pure |
 | `render` | a routing daemon's own configuration, from `templates/` |
 

@@ -1,35 +1,111 @@
-"""ExaBGP 4, asked through exabgpcli(1).
+"""ExaBGP 4, asked over its named pipes, as exabgpcli(1) does, without a process for each question.
 
-It sends what its API is told; it does not look at interfaces. `show adj-rib out` is then what it
-was told to send, to each neighbour.
+It sends what its API is told; it does not look at interfaces (`feed` tells it what they hold). `show adj-rib
+out` is what it was told to send, to each neighbour. A line is written to NAME.in; the answer is lines in
+NAME.out, up to one that says `done` (exabgp.api.ack, on by default).
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import errno
+import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
-from keepalive_py.announcer.routing import Exports, Session, address_or_none, host_route, run
+from keepalive_py.announcer.routing import (
+    LARGEST,
+    PATIENCE,
+    Exports,
+    NoAnswer,
+    Session,
+    address_or_none,
+    host_route,
+)
 from keepalive_py.net import Address
+
+RUN: Final = "/run/exabgp"
+NAME: Final = "exabgp"
+DONE: Final = b"done\n"
+REFUSED: Final = (b"error\n", b"shutdown\n")
 
 SUMMARY: Final = re.compile(r"^\s*(?P<peer>[0-9A-Fa-f:.]+)\s+(?P<asn>\d+)\s+(?P<rest>.*)$")
 ROUTE: Final = re.compile(r"neighbor (?P<peer>\S+).*? (?P<prefix>[0-9A-Fa-f:.]+/\d+) ")
 
 
 class Exabgp:
+    """`place`: the name of its pipes (exabgp.api.pipename), with their directory if it is not the usual."""
+
     name = "exabgp"
 
     def __init__(self, place: str = "") -> None:
-        self.command = ["exabgpcli", *(["--pipename", place] if place else [])]
+        self.pipes = str(Path(RUN, place or NAME))
+        self._turn = asyncio.Lock()  # there is one pipe for all answers
 
     async def sessions(self) -> list[Session]:
-        return read_sessions(await run([*self.command, "show", "neighbor", "summary"]))
+        return read_sessions(await self.ask("show neighbor summary"))
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
-        text = await run([*self.command, "show", "adj-rib", "out"])
-        routes = read_routes(text)
+        routes = read_routes(await self.ask("show adj-rib out")) if sessions else {}
         return {session.name: frozenset(routes.get(session.name, ())) for session in sessions}
+
+    async def ask(self, command: str) -> str:
+        """Raises NoAnswer."""
+        try:
+            async with self._turn:
+                return await asyncio.wait_for(_ask(self.pipes, command), PATIENCE)
+        except TimeoutError:
+            raise NoAnswer(f"ExaBGP at {self.pipes} takes longer than {PATIENCE:g} s") from None
+        except OSError as error:
+            why = "it does not run" if error.errno == errno.ENXIO else error.strerror
+            raise NoAnswer(f"ExaBGP at {self.pipes}.in: {why}") from None
+        except ValueError as error:
+            raise NoAnswer(f"ExaBGP at {self.pipes}: {error}") from None
+
+
+async def _ask(pipes: str, command: str) -> str:
+    # For writing too, or there is an end of file whenever ExaBGP closes its end.
+    descriptor = os.open(f"{pipes}.out", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+    reader = asyncio.StreamReader(limit=LARGEST)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        _clear(descriptor)
+        _send(f"{pipes}.in", f"{command}\n".encode())
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(reader), file
+        )
+        try:
+            return await _answer(reader)
+        finally:
+            transport.close()
+
+
+def _clear(descriptor: int) -> None:
+    """Of what somebody else's question left there."""
+    with contextlib.suppress(BlockingIOError):
+        while os.read(descriptor, 65536):
+            pass
+
+
+def _send(path: str, line: bytes) -> None:
+    """Raises OSError; ENXIO when nobody reads."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, line)
+    finally:
+        os.close(descriptor)
+
+
+async def _answer(reader: asyncio.StreamReader) -> str:
+    """Raises ValueError."""
+    lines: list[bytes] = []
+    while (line := await reader.readline()) != DONE:
+        if line in REFUSED or not line:
+            raise ValueError(f"it answers {line.decode().strip() or 'nothing'}")
+        lines.append(line)
+    return b"".join(lines).decode(errors="replace")
 
 
 def read_sessions(text: str) -> list[Session]:

@@ -1,7 +1,7 @@
 """GoBGP, asked through its command `gobgp -j`.
 
-It announces what it is told and not what an interface holds: beside it runs zebra (FRR), from which
-it takes the connected routes (see templates/gobgp.toml.j2).
+It announces what it is told and not what an interface holds: `feed` tells it. (That it takes connected
+routes from zebra is no way: GoBGP 3.10 ends with a panic when it meets FRR 8.4's zebra.)
 """
 
 from __future__ import annotations

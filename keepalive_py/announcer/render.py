@@ -6,6 +6,7 @@ that is not defined is an error, not an empty string.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_network
@@ -27,6 +28,7 @@ FILES: Final = {
     ("frr", "node"): "frr.conf.j2",
     ("frr", "switch"): "frr_switch.conf.j2",
     ("gobgp", "node"): "gobgp.toml.j2",
+    ("exabgp", "node"): "exabgp.conf.j2",
 }
 HOST: Final = {4: 32, 6: 128}
 
@@ -87,6 +89,8 @@ def values(config: Config, block: BgpAnnouncer, switch: Switch | None) -> dict[s
         "host": HOST,
         "bfd_ms": round(block.bfd_interval * 1000),
         "bfd_interfaces": ", ".join(f'"{name}"' for name in interfaces or ["*"]),
+        "feed_options": feed_options(block, families),
+        "ctl": shutil.which("keepalive-ctl") or "/usr/bin/keepalive-ctl",
     }
     if switch is None:
         ends = [block.router_id, *(peer.local for peer in block.peers)]
@@ -102,6 +106,14 @@ def values(config: Config, block: BgpAnnouncer, switch: Switch | None) -> dict[s
         "router_id": router_id([peer.address]),
     }
     return {**common, **switch_values, "families": families, "peers": nodes}
+
+
+def feed_options(block: BgpAnnouncer, families: dict[int, list[Network]]) -> str:
+    """For `keepalive-ctl announcer feed`, without those that are as usual."""
+    words = [f"--prefix {prefix}" for some in families.values() for prefix in some]
+    words += [] if block.interface == "kavip" else [f"--interface {block.interface}"]
+    words += [] if block.drain_interface == "kadrain" else [f"--drain-interface {block.drain_interface}"]
+    return " ".join(words + [f"--prepend {block.local_as}"] * block.prepend)
 
 
 def check(block: BgpAnnouncer) -> None:

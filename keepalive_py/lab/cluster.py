@@ -195,21 +195,16 @@ class Cluster:
         place = str(home / "bird.ctl") if self.kind == "bird" else f"{home}/"
         return CONFIG.format(i=i, kind=self.kind, place=place, directory=home, bfd=self.bfd)
 
-    def _rendered(self, i: int, switch: Switch | None) -> str:
-        loaded = load("/lb.conf", Documents({"/lb.conf": self.texts[i]}), ReadOptions(), REGISTRY)
-        block = None if loaded.config is None else block_of(loaded.config)
-        if loaded.config is None or block is None:
-            raise ConfigError(f"the lab's own configuration is wrong: {loaded.diagnostics}")
-        return render(loaded.config, block, self.kind, switch)
-
     def _node_speaker(self, i: int) -> BirdSpeaker | FrrSpeaker:
-        return SPEAKERS[self.kind](self.nodes[i], self._place(f"node{i}"), self._rendered(i, None))
+        return SPEAKERS[self.kind](self.nodes[i], self._place(f"node{i}"), rendered(self.texts[i], self.kind))
 
     def _switch_speaker(self, j: int) -> BirdSpeaker | FrrSpeaker:
         others = tuple(ip_address(f"10.{j}.{i}.2") for i in self.numbers[1:])
         switch = Switch(f"switch{j}", others, (ip_address(f"10.10.0.{3 - j}"),))
         return SPEAKERS[self.kind](
-            self.switches[j], self._place(f"switch{j}"), self._rendered(self.numbers[0], switch)
+            self.switches[j],
+            self._place(f"switch{j}"),
+            rendered(self.texts[self.numbers[0]], self.kind, switch),
         )
 
     def _daemon(self, i: int) -> KeepalivePy:
@@ -343,3 +338,12 @@ class Cluster:
             watch.end()
         for home in self.homes.values():
             home.close()
+
+
+def rendered(text: str, kind: str, switch: Switch | None = None) -> str:
+    """The routing daemon's configuration from ours. Raises ConfigError."""
+    loaded = load("/lb.conf", Documents({"/lb.conf": text}), ReadOptions(), REGISTRY)
+    block = None if loaded.config is None else block_of(loaded.config)
+    if loaded.config is None or block is None:
+        raise ConfigError(f"the lab's own configuration is wrong: {loaded.diagnostics}")
+    return render(loaded.config, block, kind, switch)

@@ -49,7 +49,7 @@ class BirdSpeaker:
     def start(self) -> None:
         self.control.unlink(missing_ok=True)
         argv = ["bird", "-f", "-c", str(self.config), "-s", str(self.control), "-P", f"{self.control}.pid"]
-        self.process = _spawned(self.home, argv)
+        self.process = spawned(self.home, argv)
         eventually(self.control.exists, within=20, what="BIRD answers")
 
     def kill(self) -> None:
@@ -95,7 +95,7 @@ class FrrSpeaker:
             "--vty_socket", str(here), "-P", "0", "-f", f"{here}/{name}.conf",
             "--log", f"file:{here}/{name}.log", *more,
         ]  # fmt: skip
-        process = _spawned(self.home, argv)
+        process = spawned(self.home, argv)
         eventually((here / f"{name}.vty").exists, within=30, what=f"{name} answers")
         return process
 
@@ -118,7 +118,7 @@ class FrrSpeaker:
 SPEAKERS: dict[str, type[BirdSpeaker] | type[FrrSpeaker]] = {"bird": BirdSpeaker, "frr": FrrSpeaker}
 
 
-def _spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
+def spawned(home: Namespace, argv: list[str], output: IO[str] | int = QUIET) -> subprocess.Popen[bytes]:
     # BFD's packets must go out in time, also while the one processor is busy.
     urgent = ["nice", "-n", "-10", *argv]
     return home.call(lambda: subprocess.Popen(urgent, stdout=output, stderr=QUIET))
@@ -142,7 +142,7 @@ class RouteWatch:
         self.log = directory / f"routes.{home.name}"
         with self.log.open("w") as log:
             argv = ["ip", "-ts", "-o", "monitor", "route"]
-            self.process = _spawned(home, argv, log)
+            self.process = spawned(home, argv, log)
 
     def changes(self, address: str, since: float) -> list[tuple[float, str]]:
         """Of the routes to `address` after the wall-clock time `since`."""

@@ -17,7 +17,7 @@ from keepalive_py.net import parse_address
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("daemon", choices=("bird", "frr", "gobgp"))
+    parser.add_argument("daemon", choices=("bird", "frr", "gobgp", "exabgp"))
     parser.add_argument("-f", "--file", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
     parser.add_argument("--switch", metavar="PEER", help="for the switch that this peer is, not for the node")
     parser.add_argument(
