@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,7 @@ class Switch:
     peer: str
     others: tuple[Address, ...] = ()
     mates: tuple[Address, ...] = ()
+    router_id: Address | None = None
 
 
 def render(
@@ -103,7 +104,7 @@ def values(config: Config, block: BgpAnnouncer, switch: Switch | None) -> dict[s
         "nodes": nodes,
         "mates": mates,
         "switch_as": peer.remote_as,
-        "router_id": router_id([peer.address]),
+        "router_id": router_id([switch.router_id, peer.address, _low(peer.address)]),
     }
     return {**common, **switch_values, "families": families, "peers": nodes}
 
@@ -153,8 +154,13 @@ def nodes_of(peer: BgpPeer, switch: Switch) -> Sequence[Node]:
 
 
 def router_id(candidates: Sequence[Address | None]) -> Address:
-    """The first IPv4 address."""
+    """The first IPv4 address. Raises ConfigError."""
     for candidate in candidates:
         if candidate is not None and candidate.version == 4:
             return candidate
     raise ConfigError("there is no IPv4 address for a router id; give router_id")
+
+
+def _low(address: Address) -> Address:
+    """The last 32 bits, for a switch that is known by an IPv6 address alone."""
+    return ip_address(int(address) & 0xFFFFFFFF)

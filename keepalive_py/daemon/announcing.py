@@ -18,6 +18,7 @@ import math
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -43,7 +44,7 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.health.fitness import Evidence, Fitness, Standing, fitness
 from keepalive_py.net import Address
-from keepalive_py.uplink.state import UplinkSight, UplinkState, sight
+from keepalive_py.uplink.state import Heard, UplinkSight, UplinkState, sight
 
 STATUS_FILE: Final = "status.json"
 TICK: Final = 1.0  # seconds between two looks at the drains, at most
@@ -410,24 +411,39 @@ class Work:
         neighbours = self.kernel.neighbours() if watched else []
         before, self.uplinks = self.uplinks, {}
         for uplink in self.block.uplinks:
-            seen = sight(uplink, links, neighbours, self.sessions_of(uplink.name))
+            seen = sight(uplink, links, neighbours, self.heard_of(uplink.name))
             self.uplinks[uplink.name] = seen
             was = before.get(uplink.name)
             if was is None or was.state is not seen.state:
                 self.tell_uplink(uplink.name, seen)
+        self.tell_all_uplinks(before.values())
 
     def tell_uplink(self, name: str, seen: UplinkSight) -> None:
         text = f"Uplink {name} is {seen.state.value}" + (f": {seen.detail}" if seen.detail else "")
         self.say(f"uplink_{seen.state.value}", text, uplink=name, loud=seen.state is not UplinkState.UP)
-        if all(each.state is UplinkState.DOWN for each in self.uplinks.values()):
-            voice.log.error("All uplinks are down", kind="uplinks_lost")
 
-    def sessions_of(self, uplink: str) -> list[bool] | None:
-        """Of the peers that are reached by it; None when nobody could be asked."""
+    def tell_all_uplinks(self, before: Iterable[UplinkSight]) -> None:
+        """When the best of them is another one."""
+        was, best = best_of(before), best_of(self.uplinks.values())
+        if was is best or best is None:
+            return
+        if best is UplinkState.DOWN:
+            self.say("uplinks_lost", "All uplinks are down", loud=True)
+        elif best is UplinkState.DEGRADED:
+            self.say("uplinks_degraded", "No uplink has an established BGP session", loud=True)
+        elif was is not None:
+            self.say("uplinks_back", "There is an uplink again")
+
+    def heard_of(self, uplink: str) -> dict[str, Heard] | None:
+        """The sessions of the peers that are reached by it; None when nobody could be asked."""
         if not self.sessions:
             return None
         addresses = {peer.address for peer in self.block.peers if peer.uplink == uplink}
-        return [each.established for each in self.sessions.values() if each.neighbour in addresses]
+        return {
+            name: Heard(each.established, each.state, each.bfd)
+            for name, each in self.sessions.items()
+            if each.neighbour in addresses
+        }
 
     # The routing daemon.
 
@@ -506,8 +522,7 @@ class Work:
             "running": running,
             "vips": {str(address): self.vip_status(address) for address in self.policies},
             "uplinks": {
-                name: {"state": seen.state.value, "detail": seen.detail, "kind": seen.kind}
-                for name, seen in self.uplinks.items()
+                name: {**asdict(seen), "state": seen.state.value} for name, seen in self.uplinks.items()
             },
             "sessions": {
                 name: {"neighbour": str(each.neighbour), "state": each.state, "bfd": each.bfd}
@@ -530,6 +545,11 @@ class Work:
             "drain_reason": "" if drain is None else drain.reason,
             "exported_to": sorted(name for name, sent in self.exports.items() if address in sent),
         }
+
+
+def best_of(uplinks: Iterable[UplinkSight]) -> UplinkState | None:
+    states = {seen.state for seen in uplinks}
+    return next((state for state in UplinkState if state in states), None)
 
 
 def interfaces_of(block: BgpAnnouncer) -> dict[Position, str]:

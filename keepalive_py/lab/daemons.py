@@ -108,3 +108,8 @@ class KeepalivePy(Daemon):
 
     def command(self) -> list[str]:
         return [*super().command(), "--control", str(self.control)]
+
+    def withdraw(self, state_directory: Path) -> None:
+        """What systemd runs when the daemon is not started again."""
+        ctl = Path(self.program).with_name("keepalive-ctl")
+        self.namespace.output([str(ctl), "announcer", "withdraw", "--state-directory", str(state_directory)])

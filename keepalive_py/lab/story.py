@@ -216,6 +216,24 @@ def restart_the_daemon(stage: Stage) -> None:
         stage.loses_nothing()
 
 
+def give_up_the_daemon(stage: Stage) -> None:
+    """Our daemon is killed and nobody starts it again: its addresses are withdrawn by the command that
+    systemd runs then."""
+    cluster = stage.cluster
+    daemon = cluster.daemons[1]
+    daemon.kill()
+    try:
+        stage.cause()
+        daemon.withdraw(cluster.directory / "node1" / "state")
+        cluster.spreads(*cluster.numbers[1:])
+        stage.tell("withdrawn by hand (command included)")
+        if VIP in cluster.nodes[1].output(["ip", "addr"]):
+            raise LabError(f"node1 still has {VIP}")
+        stage.settled()
+    finally:
+        daemon.start()
+
+
 def kill_the_routing_daemon(stage: Stage) -> None:
     """Its sessions end, the switches drop the node; the address stays where it is, to be exported again."""
     cluster = stage.cluster
@@ -320,6 +338,7 @@ ACTS: Final[tuple[Act, ...]] = (
     drain_a_node,
     drain_all_nodes,
     restart_the_daemon,
+    give_up_the_daemon,
     kill_the_routing_daemon,
     cut_an_uplink,
     cut_the_last_way_of_a_switch,

@@ -47,13 +47,15 @@ class InterfaceAddress(NamedTuple):
 
 
 class Link(NamedTuple):
-    """`carrier`: there is a signal. `kind`: dummy, bond, veth... (empty: hardware)."""
+    """`carrier`: there is a signal. `kind`: dummy, bond, veth... (empty: hardware). `master`: the index of
+    the bond or bridge that it belongs to (0: none)."""
 
     ifindex: int
     name: str
     up: bool
     carrier: bool
     kind: str
+    master: int = 0
 
 
 class Neighbour(NamedTuple):
@@ -136,6 +138,7 @@ def _decode_link(payload: memoryview) -> Link:
         bool(flags & IFF_UP),
         bool(number(found[IFLA_CARRIER])) if IFLA_CARRIER in found else False,
         "" if kind is None else text(kind),
+        number(found[IFLA_MASTER]) if IFLA_MASTER in found else 0,
     )
 
 

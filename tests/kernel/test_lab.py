@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from lab.needs import without_nat_by_nftables
 from lab.waiting import eventually
 
 from keepalive_py.lab import holder
@@ -33,6 +35,8 @@ def strangers() -> list[str]:
 
 
 def test_a_lab_stays_up_serves_and_is_taken_down() -> None:
+    if without_nat_by_nftables():
+        pytest.skip(without_nat_by_nftables())
     built = lab("up", "--nodes", "3")
     assert built.returncode == 0, built.stderr
     try:

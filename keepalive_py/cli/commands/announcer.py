@@ -158,12 +158,24 @@ def lines(found: dict[str, Any]) -> Iterator[str]:
         )
         yield f"{name:<40} {each['state']:<10} {', '.join(each['exported_to']) or '-':<24} {why}"
     for name, each in found.get("uplinks", {}).items():
-        yield f"uplink {name}: {each['state']} {each['kind']} {each['detail']}".rstrip()
+        yield f"uplink {name}: {', '.join(filter(None, uplink(each)))}"
     for name, each in found.get("sessions", {}).items():
         bfd = f", BFD {each['bfd']}" if each["bfd"] else ""
         yield f"session {name} to {each['neighbour']}: {each['state']}{bfd}"
     for text in found.get("disagreements", ()):
         yield f"WRONG: {text}"
+
+
+def uplink(seen: dict[str, Any]) -> Iterator[str]:
+    """What there is to say of it."""
+    yield seen["state"]
+    yield seen["detail"]
+    members = seen.get("members", {})
+    dark = sum(not carrier for carrier in members.values())
+    yield f"{seen['kind']} of {', '.join(members)} ({dark} dark)" if members else seen["kind"]
+    yield f"neighbour {seen['neighbour']}" if seen.get("neighbour") else ""
+    for name, session in seen.get("sessions", {}).items():
+        yield f"BGP to {name} {session['state']}" + (f" (BFD {session['bfd']})" if session["bfd"] else "")
 
 
 COMMANDS = (

@@ -27,6 +27,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--mate", action="append", default=[], type=parse_address,
         help="with --switch: the switch beside it, for when it has lost every node",
     )  # fmt: skip
+    parser.add_argument("--router-id", type=parse_address, help="with --switch: its router id")
     parser.add_argument("--template", help="a Jinja2 template of your own")
     reading_arguments(parser)
 
@@ -41,12 +42,16 @@ def run(given: argparse.Namespace) -> int:
         print(f"{given.file} has no bgp_announcer block", file=sys.stderr)
         return 1
     try:
-        switch = Switch(given.switch, tuple(given.node), tuple(given.mate)) if given.switch else None
+        switch = switch_of(given) if given.switch else None
         print(render(loaded.config, block, given.daemon, switch, given.template), end="")
     except (KeepaliveError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def switch_of(given: argparse.Namespace) -> Switch:
+    return Switch(given.switch, tuple(given.node), tuple(given.mate), given.router_id)
 
 
 COMMAND = Command("render", "print a routing daemon's configuration", arguments, run)

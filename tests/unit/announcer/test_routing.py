@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -195,6 +196,47 @@ def test_exabgp_tells_its_sessions() -> None:
     ]
     routes = "neighbor 10.0.0.2 local-ip 10.0.0.1 in-open ipv4 unicast 192.0.2.10/32 next-hop self\n"
     assert exabgp.read_routes(routes) == {"10.0.0.2": {ip_address("192.0.2.10")}}
+
+
+async def pipes_at(path: Path, answers: dict[str, bytes], leftover: bytes = b"") -> int:
+    """ExaBGP's end of its pipes; a descriptor to close."""
+    for end in (".in", ".out"):
+        os.mkfifo(f"{path}{end}")
+    heard = os.open(f"{path}.in", os.O_RDWR | os.O_NONBLOCK)
+    said = os.open(f"{path}.out", os.O_RDWR | os.O_NONBLOCK)
+    os.write(said, leftover or b"\n")
+
+    def answer() -> None:
+        os.write(said, answers.get(os.read(heard, 4096).decode().strip(), b"error\n"))
+
+    asyncio.get_running_loop().add_reader(heard, answer)
+    return heard
+
+
+async def test_exabgp_is_asked_over_its_pipes(tmp_path: Path) -> None:
+    place = tmp_path / "exabgp"
+    with pytest.raises(NoAnswer, match="No such file"):
+        await exabgp.Exabgp(str(place)).sessions()
+    summary = b"Peer AS up/down state\n10.0.0.2 65000 0:00:09 established 3 2\ndone\n"
+    routes = b"neighbor 10.0.0.2 ipv4 unicast 192.0.2.10/32 next-hop self\ndone\n"
+    answers = {"show neighbor summary": summary, "show adj-rib out": routes}
+    heard = await pipes_at(place, answers, b"of somebody else\ndone\n")
+    asked = exabgp.Exabgp(str(place))
+    sessions = await asked.sessions()
+    assert [each.name for each in sessions] == ["10.0.0.2"]
+    assert await asked.exported(sessions) == {"10.0.0.2": frozenset((ip_address("192.0.2.10"),))}
+    answers.clear()
+    with pytest.raises(NoAnswer, match="it answers error"):
+        await asked.sessions()
+    asyncio.get_running_loop().remove_reader(heard)
+    os.close(heard)
+
+
+async def test_exabgp_that_does_not_run_is_no_answer(tmp_path: Path) -> None:
+    for end in (".in", ".out"):
+        os.mkfifo(tmp_path / f"exabgp{end}")
+    with pytest.raises(NoAnswer, match="does not run"):
+        await exabgp.Exabgp(str(tmp_path / "exabgp")).sessions()
 
 
 def test_only_host_routes_are_addresses() -> None:
