@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
+import os
 import re
 import sys
 import time
@@ -113,8 +114,19 @@ def undrain(given: argparse.Namespace) -> int:
     return 0
 
 
+def withdraw_arguments(parser: argparse.ArgumentParser) -> None:
+    place(parser)
+    parser.add_argument(
+        "--after-crash",
+        action="store_true",
+        help="as ExecStopPost=: do nothing when $SERVICE_RESULT is success",
+    )
+
+
 def withdraw(given: argparse.Namespace) -> int:
     """For when the daemon is gone: it would put them back."""
+    if given.after_crash and os.environ.get("SERVICE_RESULT", "success") == "success":
+        return 0  # the daemon itself did what on_stop says
     ownership = Ownership(given.state_directory)
     ownership.load()
     if not ownership.places:
@@ -182,5 +194,10 @@ COMMANDS = (
     Command("announcer status", "what is announced, to whom, and why not", status_arguments, told(status)),
     Command("announcer drain", "take VIPs out of service in order", drain_arguments, told(drain)),
     Command("announcer undrain", "take a drain back", vip_arguments, told(undrain)),
-    Command("announcer withdraw", "take off every VIP of a daemon that is gone", place, told(withdraw)),
+    Command(
+        "announcer withdraw",
+        "take off every VIP of a daemon that is gone",
+        withdraw_arguments,
+        told(withdraw),
+    ),
 )
