@@ -89,7 +89,7 @@ class Told:
             os.mkfifo(self.directory / name, 0o600)
         (self.directory / "run").symlink_to(self.directory)  # ExaBGP looks for its pipes in ROOT/run
         options = {
-            "daemon.user": "root", "api.pipename": "pipe", "daemon.daemonize": "false", "log.enable": "false",
+            "daemon.user": "root", "api.pipename": "pipe", "daemon.daemonize": "false",
         }  # fmt: skip
         words = [f"exabgp.{name}={value}" for name, value in options.items()]
         here = ["exabgp", "--root", str(self.directory), str(self.config)]
