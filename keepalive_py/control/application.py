@@ -87,12 +87,20 @@ class Front:
 
     async def answered(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         if isinstance(answer, Encoded):
-            return web.Response(body=answer.body, status=answer.status, content_type=None, headers={
-                "Content-Type": answer.type, **PLAIN
-            })  # fmt: skip
+            return await self.written(request, answer)
         if isinstance(answer, Stream):
             return await self.streamed(request, answer)
         return web.Response(body=encoded(answer), content_type=JSON_TYPE, headers=PLAIN)
+
+    async def written(self, request: web.Request, answer: Encoded) -> web.StreamResponse:
+        """One piece after the other, so that a large answer is never copied whole."""
+        headers = {"Content-Type": answer.type, **PLAIN, **answer.headers}
+        response = web.StreamResponse(status=answer.status, headers=headers)
+        response.content_length = sum(map(len, answer.pieces))
+        await response.prepare(request)
+        for piece in answer.pieces:
+            await response.write(piece)
+        return response
 
     async def streamed(self, request: web.Request, stream: Stream) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": stream.type, **PLAIN})

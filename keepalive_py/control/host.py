@@ -24,8 +24,8 @@ class Host(Protocol):
     def status(self) -> Json:
         """A summary of what there is and how it is."""
 
-    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
-        """`what` is snapshot, services, servers or checks, as JSON; of those that are `wanted`: by
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> list[bytes]:
+        """`what` is snapshot, services, servers or checks, as JSON in pieces; of those that are `wanted`: by
         service, server, state (see `daemon.selection`)."""
 
     def run_checks(self, service: str, server: str) -> int:
@@ -42,6 +42,9 @@ class Host(Protocol):
 
     async def lift_order(self, wanted: Mapping[str, Any], by: str) -> Json:
         """Take such a thing back."""
+
+    async def metrics(self) -> list[bytes]:
+        """Everything that can be counted, in Prometheus's text format, in pieces."""
 
     def configuring(self) -> Configurations:
         """What configuration runs, and which others there are."""

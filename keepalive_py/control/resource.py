@@ -3,7 +3,7 @@ list there."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,11 +29,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An answer that is bytes already."""
+    """An answer that is bytes already, perhaps in pieces that are written one at a time. `headers` are
+    in addition to the usual ones."""
 
-    body: bytes
+    body: bytes | Sequence[bytes]
     type: str = JSON_TYPE
     status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def pieces(self) -> Sequence[bytes]:
+        return (self.body,) if isinstance(self.body, bytes) else self.body
 
 
 @dataclass(frozen=True, slots=True)

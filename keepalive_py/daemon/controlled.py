@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import dataclasses
 import os
 import time
 from collections import Counter
@@ -12,9 +14,10 @@ from keepalive_py import __version__
 from keepalive_py.control.faults import unavailable
 from keepalive_py.control.host import Json
 from keepalive_py.control.journal import Journal
+from keepalive_py.control.metrics import Exposition, daemon_metrics, service_metrics
 from keepalive_py.daemon import dump, orders
 from keepalive_py.daemon.configuring import Configuring
-from keepalive_py.daemon.listing import Kept, joined
+from keepalive_py.daemon.listing import TURN, Kept, joined
 from keepalive_py.daemon.selection import Choice
 from keepalive_py.daemon.snapshot import (
     NO_COUNTERS,
@@ -84,19 +87,37 @@ class Controlled:
             "config_files": list(supervisor.config.files),
         }
 
-    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> list[bytes]:
         choice = Choice(**{name: str(value) for name, value in wanted.items() if value})
         return await self.kept.get((what, choice), lambda: self.listed(what, choice))
 
     def configuring(self) -> Configuring:
         return self.life.configuring
 
-    async def listed(self, what: str, choice: Choice) -> bytes:
+    async def listed(self, what: str, choice: Choice) -> list[bytes]:
         moment = await self.moment()
         head = {"at": round(time.time(), 3)}
         if what == "snapshot":
             return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
         return await joined(head, what, ROWS[what](moment, choice))
+
+    async def metrics(self) -> list[bytes]:
+        return await self.kept.get("metrics", self.measured)
+
+    async def measured(self) -> list[bytes]:
+        moment, out = dataclasses.replace(await self.moment(), past=False), Exposition()
+        daemon_metrics(out, sections(moment))
+        began = time.perf_counter()
+        for row in service_rows(moment, Choice()):
+            service_metrics(out, row)
+            if time.perf_counter() - began > TURN:
+                await asyncio.sleep(0)
+                began = time.perf_counter()
+        pieces = []
+        for piece in out.pieces():
+            pieces.append(piece)
+            await asyncio.sleep(0)
+        return pieces
 
     async def moment(self) -> Moment:
         return Moment(self.supervisor, self.life.born, await self.counters())

@@ -13,6 +13,7 @@ TURN: Final = 0.003  # seconds of work between two yields
 KEPT: Final = 0.5  # seconds that a list is kept, at least
 SHARE: Final = 10  # and so many times what it took to make
 MOST_KEPT: Final = 8  # different lists
+PIECE: Final = 64 * 1024  # bytes: what is written at a time
 
 Json = dict[str, Any]
 Rows = Iterable[Json]
@@ -22,30 +23,35 @@ def encoded(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
-async def joined(head: Mapping[str, object], name: str, rows: Rows) -> bytes:
-    """`{…head, "name": [rows]}`, with yields."""
-    parts: list[bytes] = []
-    began = time.perf_counter()
+async def joined(head: Mapping[str, object], name: str, rows: Rows) -> list[bytes]:
+    """`{…head, "name": [rows]}` in pieces, with yields."""
+    start = encoded(head)[:-1]
+    pieces, part = list[bytes](), [start + (b"," if head else b"") + encoded(name) + b":["]
+    size, began, comma = 0, time.perf_counter(), b""
     for row in rows:
-        parts.append(encoded(row))
+        text = encoded(row)
+        part += (comma, text)
+        comma, size = b",", size + len(text)
+        if size > PIECE:
+            pieces.append(b"".join(part))
+            part, size = [], 0
         if time.perf_counter() - began > TURN:
             await asyncio.sleep(0)
             began = time.perf_counter()
-    start = encoded(head)[:-1]
-    comma = b"," if head else b""
-    return start + comma + encoded(name) + b":[" + b",".join(parts) + b"]}"
+    part.append(b"]}")
+    return [*pieces, b"".join(part)]
 
 
 class Kept:
-    """Answers that are made at most once at a time, and kept for a moment."""
+    """Answers, in pieces, that are made at most once at a time and kept for a moment."""
 
     def __init__(self) -> None:
-        self.done: dict[Hashable, tuple[float, bytes]] = {}  # until when
-        self.under_way: dict[Hashable, asyncio.Task[bytes]] = {}
+        self.done: dict[Hashable, tuple[float, list[bytes]]] = {}  # until when
+        self.under_way: dict[Hashable, asyncio.Task[list[bytes]]] = {}
 
-    async def get(self, key: Hashable, make: Callable[[], Any]) -> bytes:
+    async def get(self, key: Hashable, make: Callable[[], Any]) -> list[bytes]:
         """`make` is a coroutine function; whoever comes while it runs waits for the same answer."""
-        until, found = self.done.get(key, (0.0, b""))
+        until, found = self.done.get(key, (0.0, []))
         if time.perf_counter() < until:
             return found
         task = self.under_way.get(key)
@@ -53,10 +59,10 @@ class Kept:
             task = self.under_way[key] = asyncio.get_running_loop().create_task(self.made(key, make))
         return await asyncio.shield(task)
 
-    async def made(self, key: Hashable, make: Callable[[], Any]) -> bytes:
+    async def made(self, key: Hashable, make: Callable[[], Any]) -> list[bytes]:
         began = time.perf_counter()
         try:
-            found: bytes = await make()
+            found: list[bytes] = await make()
         finally:
             del self.under_way[key]
         now = time.perf_counter()

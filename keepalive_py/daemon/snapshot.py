@@ -25,14 +25,14 @@ from keepalive_py.daemon.steering import Steering
 from keepalive_py.dataplane.port import Counters, ServiceCounters
 from keepalive_py.health import damping, depool
 from keepalive_py.health.checker_state import CheckerState
-from keepalive_py.health.history import Run
+from keepalive_py.health.history import History, Run
 from keepalive_py.health.names import rs_name, vs_name
 from keepalive_py.health.override import Override, Overrides, changes, weight_of
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Unknown, Verdict
 from keepalive_py.plan.desired import Slot, place_in, slots
 from keepalive_py.plan.table import ServiceKey
-from keepalive_py.probing import Statistics
+from keepalive_py.probing import Histogram, Statistics
 
 Json = dict[str, Any]
 AllCounters = Mapping[ServiceKey, ServiceCounters]
@@ -80,11 +80,12 @@ class Source(Protocol):
 @dataclass(frozen=True, slots=True)
 class Moment:
     """What a description is made from. `started`: the time of day at which the daemon did;
-    `counters`: the kernel's, if they were asked for."""
+    `counters`: the kernel's, if they were asked for; `past` False leaves out what was lately."""
 
     source: Source
     started: float = 0.0
     counters: AllCounters = field(default_factory=lambda: NO_COUNTERS)
+    past: bool = True
 
     @property
     def now(self) -> float:
@@ -149,6 +150,14 @@ def modules_section(moment: Moment) -> Json:
     return {each["name"]: each for each in moment.source.modules_state()}
 
 
+def transitions_section(moment: Moment) -> Json:
+    """How many there were since the start, by kind and reason."""
+    found: Json = {}
+    for (kind, reason), count in moment.source.journal.counts.items():
+        found.setdefault(kind, {})[reason] = count
+    return found
+
+
 SECTIONS: Final[dict[str, Callable[[Moment], Json | None]]] = {
     "config": config_section,
     "table": table_section,
@@ -156,6 +165,7 @@ SECTIONS: Final[dict[str, Callable[[Moment], Json | None]]] = {
     "modules": modules_section,
     "local_addresses": local_addresses_section,
     "steering": overrides_section,
+    "transitions": transitions_section,
 }
 
 
@@ -248,7 +258,7 @@ def real_server(
         "since": round(moment.now - server.since, 3),
         "since_at": moment.at(server.since),
         "counters": server_counters(rs, places, moment),
-        "changes": moment.source.journal.changes_of(vs_name(service.vs), name),
+        "changes": moment.source.journal.changes_of(vs_name(service.vs), name) if moment.past else [],
         "checks": [check(each, moment) for each in server.checkers],
     }
 
@@ -265,7 +275,7 @@ def steered(
 
 def check(checker: CheckerState, moment: Moment) -> Json:
     config, history = checker.config, checker.history
-    runs = [] if history is None else list(history.runs())
+    runs = latest_runs(history, moment)
     return {
         "kind": config.KIND,
         "label": config.label(),
@@ -279,8 +289,17 @@ def check(checker: CheckerState, moment: Moment) -> Json:
         "last": verdict(checker.last),
         "last_at": moment.at(runs[-1].ended) if runs else None,
         "took": None if not runs or runs[-1].took is None else round(runs[-1].took, 6),
-        "history": [run(each, moment) for each in runs],
+        "history": [run(each, moment) for each in runs] if moment.past else [],
     }
+
+
+def latest_runs(history: History | None, moment: Moment) -> list[Run]:
+    """All that are remembered, or the last one."""
+    if history is None:
+        return []
+    if moment.past:
+        return list(history.runs())
+    return [] if history.last is None else [history.last]
 
 
 def run(each: Run, moment: Moment) -> Json:
@@ -347,13 +366,21 @@ def probe_statistics(statistics: Statistics) -> Json:
     plain: Json = {
         field.name: getattr(statistics, field.name)
         for field in dataclasses.fields(statistics)
-        if field.name != "late"
+        if field.name not in ("late", "took")
     }
-    late = statistics.late
-    bounds = [*(f"{bound:g}" for bound in late.bounds), "inf"]
-    plain["late_by_seconds"] = dict(zip(bounds, late.counts, strict=True))
-    plain["late_total_seconds"] = round(late.total, 6)
+    plain["late_by_seconds"] = by_bound(statistics.late)
+    plain["late_total_seconds"] = round(statistics.late.total, 6)
+    plain["took_by_kind"] = {
+        kind: {"by_seconds": by_bound(took), "total_seconds": round(took.total, 6)}
+        for kind, took in statistics.took.items()
+    }
     return plain
+
+
+def by_bound(histogram: Histogram) -> Json:
+    """How many up to each bound, and above the one before."""
+    bounds = [*(f"{bound:g}" for bound in histogram.bounds), "inf"]
+    return dict(zip(bounds, histogram.counts, strict=True))
 
 
 def statistics_text(numbers: Mapping[str, object], indent: str = "") -> str:

@@ -53,15 +53,15 @@ class History:
     def runs(self) -> Iterator[Run]:
         """The oldest first."""
         count = len(self._took)
-        for index in range(count):
-            at = (self._at + index) % count
-            took = self._took[at]
-            if math.isnan(took):
-                yield Run(self._ended[at], None, None)
-            else:
-                yield Run(self._ended[at], abs(took), math.copysign(1.0, took) == PLUS)
+        return (self.run((self._at + index) % count) for index in range(count))
+
+    def run(self, at: int) -> Run:
+        took = self._took[at]
+        if math.isnan(took):
+            return Run(self._ended[at], None, None)
+        return Run(self._ended[at], abs(took), math.copysign(1.0, took) == PLUS)
 
     @property
     def last(self) -> Run | None:
-        runs = tuple(self.runs())
-        return runs[-1] if runs else None
+        count = len(self._took)
+        return self.run((self._at - 1) % count) if count else None

@@ -370,7 +370,7 @@ class Engine:
         ended = self.clock()
         job.flying = False
         self._one_less(job)
-        self._count(job, verdict)
+        self._count(job, verdict, ended - job.started)
         base = job.started if job.checker.child else ended
         told = 0
         for subscription in list(job.subscribers):
@@ -389,12 +389,14 @@ class Engine:
             self.bug(error)
             return subscription.check.delay_loop
 
-    def _count(self, job: Job, verdict: Verdict) -> None:
+    def _count(self, job: Job, verdict: Verdict, took: float) -> None:
         kind = type(verdict)
         if kind is Passed:
             self.statistics.passed += 1
+            self.statistics.lasted(job.config.KIND, took)
         elif kind is Failed:
             self.statistics.failed += 1
+            self.statistics.lasted(job.config.KIND, took)
         else:
             assert isinstance(verdict, Unknown)
             self.statistics.unknown += 1

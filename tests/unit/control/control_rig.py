@@ -28,8 +28,8 @@ class FakeHost:
     def names(self) -> list[str]:
         return []
 
-    async def listing(self, what: str, wanted: Mapping[str, Any]) -> bytes:
-        return json.dumps({what: [], "wanted": dict(wanted)}).encode()
+    async def listing(self, what: str, wanted: Mapping[str, Any]) -> list[bytes]:
+        return [b"{", json.dumps({what: [], "wanted": dict(wanted)}).encode()[1:]]
 
     def run_checks(self, service: str, server: str) -> int:
         return 1 if server == "10.0.0.1" else 0
@@ -42,6 +42,9 @@ class FakeHost:
 
     async def lift_order(self, wanted: Mapping[str, Any], by: str) -> dict[str, Any]:
         return {"wanted": dict(wanted), "by": by}
+
+    async def metrics(self) -> list[bytes]:
+        return []
 
     def lacks(self) -> list[str]:
         return self.lacking
