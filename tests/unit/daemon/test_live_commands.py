@@ -30,7 +30,8 @@ async def rig(start: Start) -> Rig:
 @pytest.fixture
 async def ask(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Ask]:
     """Runs a command; its exit status, and all that it says."""
-    life = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0)
+    configuring = types.SimpleNamespace(summary=dict)
+    life = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, configuring=configuring)
     control = ControlSocket(Controlled(life), voice.warn, voice.mistake)  # type: ignore[arg-type]
     path = str(tmp_path / "control.sock")
     control.open(path)
@@ -47,7 +48,7 @@ async def ask(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> A
 
 async def test_all_is_well(ask: Ask) -> None:
     status, text = await ask("status")
-    assert status == 0
+    assert status == 0, text
     assert "servers    2 of 2 alive" in text
     assert "table      memory, as wanted" in text
 
@@ -57,7 +58,7 @@ async def test_why_a_server_is_down(rig: Rig, ask: Ask) -> None:
     _, text = await ask("status")
     assert f"down       [{A}]:tcp:80 of [10.0.0.1]:tcp:80: TCP_CHECK refused" in text
     status, text = await ask("why", A)
-    assert status == 0
+    assert status == 0, text
     assert f"[{A}]:tcp:80 of [10.0.0.1]:tcp:80: down" in text
     assert "down TCP_CHECK: failed refused" in text
     assert f"Removing service [{A}]:tcp:80 from VS [10.0.0.1]:tcp:80 (refused)" in text
@@ -118,7 +119,7 @@ async def test_a_drain_that_waits(rig: Rig, ask: Ask) -> None:
     await asyncio.sleep(0)
     rig.dataplane.set_counters(key, Counters(), endpoint)
     status, text = await waiting
-    assert status == 0
+    assert status == 0, text
     assert "no connections left" in text
     _, text = await ask("overrides")
     assert text.split("\n")[1].split()[:2] == [A, "drained"]
@@ -139,7 +140,7 @@ async def test_the_daemons_refusal_is_shown(ask: Ask) -> None:
 async def test_what_happened(rig: Rig, ask: Ask) -> None:
     await rig.fails(A)
     status, text = await ask("events", "-n", "2")
-    assert status == 0
+    assert status == 0, text
     assert [line.split("  ", 1)[1] for line in text.splitlines()] == [
         f"TCP_CHECK on service [{A}]:tcp:80 failed. (refused)",
         f"Removing service [{A}]:tcp:80 from VS [10.0.0.1]:tcp:80 (refused)",
