@@ -19,6 +19,14 @@ from keepalive_py.dataplane.port import Counters
 from keepalive_py.net import Endpoint, parse_address
 
 A, B = "10.1.0.1", "10.1.0.2"
+CONFIGURATION = {
+    "digest": "d41d8cd98f",
+    "since": 0.0,
+    "generation": 1,
+    "instead_of_files": None,
+    "refused": None,
+    "held": False,
+}
 Ask = Callable[..., Awaitable[tuple[int, str]]]
 
 
@@ -30,7 +38,7 @@ async def rig(start: Start) -> Rig:
 @pytest.fixture
 async def ask(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Ask]:
     """Runs a command; its exit status, and all that it says."""
-    configuring = types.SimpleNamespace(summary=dict)
+    configuring = types.SimpleNamespace(summary=lambda: CONFIGURATION)
     life = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, configuring=configuring)
     control = ControlSocket(Controlled(life), voice.warn, voice.mistake)  # type: ignore[arg-type]
     path = str(tmp_path / "control.sock")
