@@ -5,6 +5,7 @@ KEEPALIVE_WITHOUT_KERNEL=1 asks to leave them out."""
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,3 +60,9 @@ def _a_kernel_of_our_own() -> Iterator[None]:
     if needs:
         pytest.fail(f"the tests on a real kernel need {' and '.join(needs)}", pytrace=False)
     return
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Which test failed, at once: a kernel that dies takes pytest's own account with it."""
+    if report.failed:
+        print(f"\nFAILED {report.nodeid} ({report.when})", file=sys.__stdout__, flush=True)
