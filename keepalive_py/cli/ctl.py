@@ -31,6 +31,7 @@ from keepalive_py.cli.commands import (
     steer,
     table,
     toa,
+    token,
 )
 
 COMMANDS: tuple[Command, ...] = (
@@ -38,6 +39,7 @@ COMMANDS: tuple[Command, ...] = (
     *live.COMMANDS,
     *check.COMMANDS,
     events.COMMAND,
+    token.COMMAND,
     *steer.COMMANDS,
     config.CHECK,
     config_fmt.COMMAND,

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keepalive_py import __version__
@@ -46,6 +46,7 @@ class Controlled:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.kept = Kept()
+        self.webhooks: Callable[[], Json] = dict
         self._counters: AllCounters = NO_COUNTERS
         self._counted = 0.0
 
@@ -96,9 +97,13 @@ class Controlled:
 
     async def listed(self, what: str, choice: Choice) -> list[bytes]:
         moment = await self.moment()
-        head = {"at": round(time.time(), 3)}
+        head: Json = {"at": round(time.time(), 3)}
         if what == "snapshot":
-            return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
+            return await joined(
+                {**head, **sections(moment), "webhooks": self.webhooks()},
+                "virtual_servers",
+                service_rows(moment, choice),
+            )
         return await joined(head, what, ROWS[what](moment, choice))
 
     async def metrics(self) -> list[bytes]:
@@ -106,7 +111,7 @@ class Controlled:
 
     async def measured(self) -> list[bytes]:
         moment, out = dataclasses.replace(await self.moment(), past=False), Exposition()
-        daemon_metrics(out, sections(moment))
+        daemon_metrics(out, {**sections(moment), "webhooks": self.webhooks()})
         began = time.perf_counter()
         for row in service_rows(moment, Choice()):
             service_metrics(out, row)
