@@ -201,19 +201,36 @@ def _marked(cluster: Cluster, j: int, nodes: set[str]) -> set[str]:
 
 
 def restart_the_daemon(stage: Stage) -> None:
-    """Our daemon is killed and started again: nothing moves."""
-    cluster = stage.cluster
-    daemon = cluster.daemons[1]
+    """Our daemon is killed and started again, then stopped as for an upgrade (with -I, which keeps the
+    table) and started again: nothing moves."""
+    daemon = stage.cluster.daemons[1]
+    usual = daemon.options
     with stage.nothing_moves():
         daemon.kill()
         stage.more()
-        lines = len(daemon.lines())
-        daemon.start()
-        cluster.says(1, f"VIP {VIP} was announced already: it stays so", after=lines)
-        eventually(lambda: cluster.status(1).get("running"), within=30, what="node1 runs")
+        daemon.options = (*usual, "-I")
+        try:
+            _adopts(stage)
+            status = daemon.stop()
+        finally:
+            daemon.options = usual
+        if status != 0:
+            raise LabError(f"node1's daemon ended with {status}\n{daemon.tail()}")
         stage.more()
-        cluster.is_in_state("announced", 1)
+        _adopts(stage)
         stage.loses_nothing()
+
+
+def _adopts(stage: Stage) -> None:
+    """Node 1's daemon starts, and goes on where the last one ended."""
+    cluster = stage.cluster
+    daemon = cluster.daemons[1]
+    lines = len(daemon.lines())
+    daemon.start()
+    cluster.says(1, f"VIP {VIP} was announced already: it stays so", after=lines)
+    eventually(lambda: cluster.status(1).get("running"), within=30, what="node1 runs")
+    stage.more()
+    cluster.is_in_state("announced", 1)
 
 
 def give_up_the_daemon(stage: Stage) -> None:
