@@ -257,19 +257,20 @@ class Work:
         """Until the routing daemon exports none of these; at most `confirm_time`."""
         if self.routing is None:
             return
+        wanted = dict.fromkeys(withdrawn, False)
         deadline = self.host.now + self.block.confirm_time
+        trouble = ""
         while self.host.now < deadline:
             try:
-                sessions, exports = await self.answer(self.routing)
+                if not disagreements(wanted, *await self.answer(self.routing)):
+                    text = f"{self.routing.name} exports none of {len(withdrawn)} VIPs"
+                    self.say("withdrawal_confirmed", text)
+                    return
+                trouble = f"still exported after {self.block.confirm_time:g} s"
             except NoAnswer as error:
-                voice.warn(f"Withdrawal not confirmed: {error}")
-                return
-            wanted = dict.fromkeys(withdrawn, False)
-            if not disagreements(wanted, sessions, exports):
-                self.say("withdrawal_confirmed", f"{self.routing.name} exports none of {len(withdrawn)} VIPs")
-                return
+                trouble = str(error)
             await asyncio.sleep(HURRY)
-        voice.warn(f"Withdrawal not confirmed: still exported after {self.block.confirm_time:g} s")
+        voice.warn(f"Withdrawal not confirmed: {trouble}")
 
     async def end(self, *, remove: bool) -> None:
         asyncio.get_running_loop().remove_reader(self.listener)
