@@ -41,7 +41,8 @@ from keepalive_py.lab.waiting import equal, eventually
 VIP: Final = "192.0.2.10"
 CLIENT: Final = "172.16.0.1"
 SWITCHES: Final = (1, 2)
-SEED: Final = 7  # of the hash, on the client and on both switches
+# Of the hash. The same on two routers in a row would send all that comes from one to one of the next.
+SEEDS: Final = {"client": 7, "switch1": 8, "switch2": 9}
 SEED_FILE: Final = "net.ipv4.fib_multipath_hash_seed"  # Linux 6.11
 MATE: Final = 0  # stands for the other switch where nodes are counted
 
@@ -150,7 +151,7 @@ class Cluster:
         for home in (self.client, *self.switches.values()):
             home.sysctl("net.ipv4.fib_multipath_hash_policy", 1)
             with contextlib.suppress(OSError):  # an older kernel
-                home.sysctl(SEED_FILE, SEED)
+                home.sysctl(SEED_FILE, SEEDS[home.name])
 
     def _front(self) -> None:
         for j, switch in self.switches.items():

@@ -5,19 +5,22 @@ Order and outcome are asserted; how long each took, at the switch's kernel route
 
 from __future__ import annotations
 
+import json
+import socket
 import tempfile
-import time
 from collections.abc import Iterator
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from lab.needs import without_nat_by_nftables
+from lab.waiting import equal
 
 from keepalive_py.ecmp import linux
 from keepalive_py.ecmp.flow import Flow, NextHop
 from keepalive_py.lab import story
-from keepalive_py.lab.cluster import CLIENT, SEED, SEED_FILE, VIP, Cluster
+from keepalive_py.lab.cluster import CLIENT, SEED_FILE, SEEDS, VIP, Cluster
 from keepalive_py.lab.namespace import Namespace
 from keepalive_py.lab.needs import lacking
 from keepalive_py.lab.traffic import Client
@@ -53,31 +56,49 @@ def hops(home: Namespace, destination: str) -> list[NextHop]:
     return [NextHop(words[at + 1]) for at, word in enumerate(words) if word == "via"]
 
 
-def test_flows_go_where_we_say(cluster: Cluster, client: Client) -> None:
-    """Each connection of the client, through two routers that hash: the real server saw by which node."""
+WATCH = (
+    "add table inet seen; add set inet seen ports { type inet_service; size 9999; flags dynamic; };"
+    "add chain inet seen came { type filter hook prerouting priority 0; };"
+    "add rule inet seen came udp dport 80 add @ports { udp sport }"
+)
+FLOWS = range(20000, 20200)
+
+
+def ports_seen(home: Namespace) -> set[int]:
+    listed = json.loads(home.output(["nft", "-j", "list", "set", "inet", "seen", "ports"]))
+    return set(listed["nftables"][1]["set"].get("elem", []))
+
+
+def send_a_datagram_from_each() -> None:
+    """Not connected: what a connected socket sends in this kernel carries the socket's own hash to the
+    next router, as what some network cards receive does."""
+    for port in FLOWS:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            sender.bind((CLIENT, port))
+            sender.sendto(b"?", (VIP, 80))
+
+
+def test_flows_go_where_we_say(cluster: Cluster) -> None:
+    """Through two routers that hash, one after the other."""
     if not Path("/proc/sys", *SEED_FILE.split(".")).exists():
         pytest.skip(f"this kernel has no {SEED_FILE} (Linux 6.11)")
     cluster.whole()
-    began = time.monotonic()
-    before = [len(server.askers) for server in cluster.servers]
-    client.more(100, limit=60)
-    seen = {
-        port: address
-        for server, count in zip(cluster.servers, before, strict=True)
-        for address, port in server.askers[count:]
-    }
-    ports = [one.port for one in client.attempts if one.began >= began and one.server and one.port in seen]
+    for node in cluster.nodes.values():
+        node.output(["nft", WATCH])
+    cluster.client.call(send_a_datagram_from_each)
     to_switches = hops(cluster.client, "192.0.2.0/24")
-    to_nodes = {f"10.10.{j}.1": hops(switch, VIP) for j, switch in cluster.switches.items()}
-    said, found = [], []
-    for port in ports:
-        flow = Flow(ip_address(CLIENT), ip_address(VIP), Protocol.TCP, port, 80)
-        number = linux.flow_hash(flow, SEED)
-        node = linux.choose(number, to_nodes[linux.choose(number, to_switches).name]).name
-        said.append(f"10.200.{node.split('.')[2]}.1")
-        found.append(seen[port])
-    assert len(ports) >= 50
-    assert said == found
+    to_nodes = {j: hops(switch, VIP) for j, switch in cluster.switches.items()}
+    said: dict[int, set[int]] = {i: set() for i in cluster.numbers}
+    for port in FLOWS:
+        flow = Flow(ip_address(CLIENT), ip_address(VIP), Protocol.UDP, port, 80)
+        first = linux.choose(linux.flow_hash(flow, SEEDS["client"]), to_switches).name
+        j = int(first.split(".")[2])
+        second = linux.choose(linux.flow_hash(flow, SEEDS[f"switch{j}"]), to_nodes[j]).name
+        said[int(second.split(".")[2])].add(port)
+    for i, node in cluster.nodes.items():
+        equal(partial(ports_seen, node), said[i], within=10, what=f"flows of node{i}")
+        node.output(["nft", "delete table inet seen"])
+    assert all(said.values())
 
 
 @pytest.mark.parametrize("act", story.ACTS, ids=story.title)
