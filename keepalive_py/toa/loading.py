@@ -91,10 +91,11 @@ class Loader:
             raise ModuleRefused(
                 name, "it was not loaded by us, so it stays", f"`rmmod {name}` takes it out all the same"
             )
+        self.ours.remove(name)  # before: whoever watches may load it again at once, and note that
         number = _delete(name)
         if number:
+            self.ours.add(name)
             raise _still_there(present, number)
-        self.ours.remove(name)
 
     def _load(self, module: ToaModule) -> None:
         source = module.module_source

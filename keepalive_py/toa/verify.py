@@ -28,7 +28,7 @@ from keepalive_py.toa.verdict import Listener, Place, Result, Seen, Trial, Verdi
 from keepalive_py.wire import tcp, toa
 from keepalive_py.wire.toa import Layout
 
-__all__ = ["InNamespace", "lacking", "verify"]
+__all__ = ["InNamespace", "lacking", "loopback_up", "verify"]
 
 InNamespace = Callable[[Callable[[], Any]], Any]  # runs a function in a fresh network namespace
 
@@ -73,11 +73,12 @@ def _listeners(layout: Layout) -> tuple[Listener, ...]:
 
 def _all(wanted: Sequence[tuple[Layout, Listener]]) -> list[list[Trial]]:
     """In the namespace."""
-    _loopback_up()
+    loopback_up()
     return [[_trial(layout, listener, place) for place in Place] for layout, listener in wanted]
 
 
-def _loopback_up() -> None:
+def loopback_up() -> None:
+    """In a fresh namespace it is down."""
     with closing(socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)) as asking:
         request = struct.pack("16sh14x", b"lo", 0)
         (flags,) = struct.unpack_from("16xh", fcntl.ioctl(asking, SIOCGIFFLAGS, request))

@@ -6,18 +6,28 @@ are keepalive-ctl's own, called in this process: to start Python anew takes seco
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import ctypes
+import http.client
 import io
 import json
 import os
+import signal
 import sys
 import time
 import traceback
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
-from keepalive_py.cli import ctl
+from keepalive_py.checkers import REGISTRY
+from keepalive_py.checkers.toa import ToaCheck
+from keepalive_py.cli import ctl, daemon
+from keepalive_py.net import Endpoint
+from keepalive_py.probing import Engine
+from keepalive_py.toa.verify import loopback_up
 
 MODULES = "/modules"
 STATE = "/run/keepalive_py"
@@ -114,6 +124,98 @@ def by_modprobe() -> None:
         "modules-load.d/keepalive_py.conf",)})  # fmt: skip
 
 
+# The real server's role, and the node's check of it.
+
+PORT = 6604
+BLOCK = """
+toa {
+    module toa {
+        flavour dpvs
+        source file /modules/toa.ko
+    }
+    listen 127.0.0.1 6604
+    listen ::1 6604
+    check_interval 0.5
+    MORE
+}
+"""
+ROLE = (
+    "--role", "realserver", "-n", "-l", "-G", "-f", "/tmp/toa.conf", "-p", "/run/rs.pid", "-c", "/run/rs.pid",
+    "--state-directory", STATE,
+)  # fmt: skip
+
+
+def ask(path: str) -> tuple[int, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError as error:
+        return 0, str(error)
+    finally:
+        connection.close()
+
+
+def wait_for(step: str, path: str, wanted: Callable[[tuple[int, str]], bool]) -> None:
+    end = time.monotonic() + 60
+    while not wanted(found := ask(path)) and time.monotonic() < end:
+        time.sleep(0.2)
+    tell(step, status=found[0], out=found[1])
+
+
+async def checked(step: str, address: str, **more: Any) -> None:
+    """The first verdict of a TOA_CHECK."""
+    engine = Engine(registry=REGISTRY, trouble=lambda _reason, text: tell(f"{step} trouble", errors=text))
+    engine.attach(asyncio.get_running_loop())
+    found: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+    def report(verdict: Any, _started: float, _ended: float) -> float:
+        if not found.done():
+            found.set_result(verdict)
+        return 1000.0
+
+    engine.add(ToaCheck(target=Endpoint(ip_address(address), PORT), **more), report, first_in=0.0)
+    verdict = await asyncio.wait_for(found, 20)
+    tell(step, kind=type(verdict).__name__, detail=verdict.detail)
+    await engine.close()
+
+
+def check(step: str, address: str, **more: Any) -> None:
+    asyncio.run(checked(step, address, **more))
+
+
+def loaded_again(found: tuple[int, str]) -> bool:
+    """The kernel has it, and the role says that it did it."""
+    return Path("/sys/module/toa").exists() and '"loaded_by_us": true' in found[1]
+
+
+def role() -> None:
+    loopback_up()
+    toa("make room", "unload", "toa")
+    conf = Path("/tmp/toa.conf")
+    conf.write_text(BLOCK.replace("MORE", ""))
+    child = os.fork()
+    if not child:
+        os._exit(daemon.main(ROLE))
+    wait_for("role healthy", "/health", lambda found: "works" in found[1])
+    check("check", "127.0.0.1")
+    check("check v6", "::1")
+    check("check of another layout", "127.0.0.1", layout="ucloud")
+    tell("role metrics", out=ask("/metrics")[1])
+    toa("role's module", "unload", "toa")
+    wait_for("role loads it again", "/modules", loaded_again)
+    conf.write_text(BLOCK.replace("MORE", "watch_only"))
+    os.kill(child, signal.SIGHUP)
+    time.sleep(2)
+    toa("role's module again", "unload", "toa")
+    wait_for("role unwell", "/health", lambda found: found[0] == 503)
+    check("check without", "127.0.0.1")
+    check("report only", "127.0.0.1", report_only=True)
+    os.kill(child, signal.SIGTERM)
+    tell("role ended", status=os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+
+
 def lockdown() -> None:
     Path("/sys/kernel/security/lockdown").write_text("integrity")
     load("lockdown", "toa.ko")
@@ -123,7 +225,7 @@ def main() -> None:
     mounted()
     os.environ["PATH"] = "/usr/bin:/bin:/usr/sbin:/sbin"
     tell("booted", release=os.uname().release)
-    for part in (refusals, life, by_modprobe, lockdown):
+    for part in (refusals, life, by_modprobe, role, lockdown):
         try:
             part()
         except BaseException:

@@ -236,8 +236,9 @@ def test_every_event_is_worded_or_known_to_be_silent() -> None:
     assert set(STATES) <= all_events
 
 
-def test_every_kind_of_check_of_keepalived_has_its_words() -> None:
+def test_every_kind_of_check_has_its_words() -> None:
     assert set(KINDS) == {
+        "TOA_CHECK",  # ours
         "TCP_CHECK",
         "HTTP_GET",
         "SSL_GET",
