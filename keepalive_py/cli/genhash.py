@@ -22,7 +22,6 @@ READ = 16384
 BYTES_A_LINE = 16
 PROTOCOLS = {"1.0": "1.0", "1.0c": "1.0C", "1.0C": "1.0C", "1.1": "1.1"}
 EXIT_USAGE = 1
-RULE = 74
 
 Stream = socket.socket | ssl.SSLSocket
 
@@ -84,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("Connection failed" + (f": {error}" if arguments.verbose else ""))
         return 0
     if arguments.verbose:
-        show(header, body)
+        show(header, body, tls=arguments.use_ssl)
     print(hashlib.md5(body, usedforsecurity=False).hexdigest())
     if arguments.verbose:
         took = int((time.monotonic() - began) * 1e6)
@@ -130,22 +129,30 @@ def received(stream: Stream) -> bytes:
         return b""
 
 
-def show(header: bytes, body: bytes) -> None:
+def show(header: bytes, body: bytes, *, tls: bool) -> None:
+    """As genhash(1) of keepalived 2.2.7: with TLS the body and the digest have no titles."""
     digest = hashlib.md5(body, usedforsecurity=False).digest()
-    for title, lines in (
-        ("    HTTP Header Buffer    ", hexdump(header)),
-        (" HTTP Header Ascii Buffer ", [header.decode("latin-1")]),
-        ("        HTML Buffer        ", hexdump(body)),
-        ("    HTML hash resulting    ", hexdump(digest)),
-        (" HTML hash final resulting ", []),
-    ):
-        print(f"[{title}]".center(RULE, "-"))
-        for line in lines:
-            print(line)
+    title("    HTTP Header Buffer    ", header)
+    title(" HTTP Header Ascii Buffer ")
+    print(header.decode("latin-1"))
+    if tls:
+        print(*hexdump(body), sep="\n")
+        return
+    title("        HTML Buffer        ", body)
+    print()
+    title("    HTML hash resulting    ", digest)
+    title(" HTML hash final resulting ")
+
+
+def title(text: str, data: bytes = b"") -> None:
+    """A ruled line, and the bytes that it announces."""
+    print(f"-----------------------[{text}]-----------------------")
+    for line in hexdump(data):
+        print(line)
 
 
 def hexdump(data: bytes) -> Iterator[str]:
     for start in range(0, len(data), BYTES_A_LINE):
         row = data[start : start + BYTES_A_LINE]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
-        yield f"{start:04}  {row[:8].hex(' '):<23} - {row[8:].hex(' '):<23}   {text}"
+        yield f"{start:04}  {row[:8].hex(' '):<23} - {row[8:].hex(' '):<23}   {text:<16}"

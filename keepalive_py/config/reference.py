@@ -17,7 +17,7 @@ from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.schema import NOTHING, Keyword, SameAs, keywords_of
 from keepalive_py.config.vrrp import Kept
 
-__all__ = ["reference"]
+__all__ = ["reference", "status"]
 
 OPENING: Final = """\
 # Keywords
@@ -131,7 +131,7 @@ def _row(keyword: Keyword) -> str:
         _default(keyword),
         keyword.since,
         _meaning(keyword),
-        _status(keyword),
+        status(keyword),
     ]
     return "| " + " | ".join(cell.replace("|", "\\|") or NONE for cell in cells) + " |"
 
@@ -159,7 +159,7 @@ def _default(keyword: Keyword) -> str:
     return f"`{text}`" if text.strip("\"'") else NONE
 
 
-def _status(keyword: Keyword) -> str:
+def status(keyword: Keyword) -> str:
     if isinstance(keyword.kind, Kept):
         return keyword.kind.status
     why = keyword.idle or SAID_ELSEWHERE.get(keyword.name, "")

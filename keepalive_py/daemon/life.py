@@ -7,6 +7,7 @@
 | USR1 | dump configuration and state |
 | USR2 | dump the statistics |
 | RTMIN+2 | dump both as JSON |
+| RTMAX-1 | a word: it is for VRRP's statistics, and would end us if nobody took it |
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ from keepalive_py.sources.watch import FileWatch
 EXIT_OK, EXIT_FATAL, EXIT_PERMISSION = 0, 1, 4
 NOT_ALLOWED = {errno.EPERM, errno.EACCES}
 SIGNAL_JSON = signal.SIGRTMIN + 2
+SIGNAL_CLEAR = signal.SIGRTMAX - 1
 
 # Settings that only a restart can change, and what they are called (keepalived.conf(5)).
 FIXED = {
@@ -170,17 +172,20 @@ class Life:
 
     def handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
-        handlers: dict[int, Callable[[], None]] = {
+        loop.set_exception_handler(mistake_in_loop)
+        for number, handler in self.signal_handlers().items():
+            loop.add_signal_handler(number, handler)
+
+    def signal_handlers(self) -> dict[int, Callable[[], None]]:
+        return {
             signal.SIGHUP: self.reload_wanted.set,
             signal.SIGTERM: self.stopping.set,
             signal.SIGINT: self.interrupted,
             signal.SIGUSR1: lambda: self.dump(DumpFiles.data),
             signal.SIGUSR2: lambda: self.dump(DumpFiles.statistics),
             SIGNAL_JSON: lambda: self.dump(DumpFiles.as_json),
+            SIGNAL_CLEAR: lambda: voice.say("There are no VRRP statistics to clear"),
         }
-        loop.set_exception_handler(mistake_in_loop)
-        for number, handler in handlers.items():
-            loop.add_signal_handler(number, handler)
 
     def interrupted(self) -> None:
         if not self.options.ignore_sigint:

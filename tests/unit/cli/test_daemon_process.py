@@ -114,6 +114,8 @@ def test_a_life(daemon: Daemon, server: socket.socket) -> None:
     daemon.send(signal.SIGUSR1)
     daemon.send(signal.SIGUSR2)
     daemon.send(36)
+    daemon.send(63)
+    daemon.says("There are no VRRP statistics to clear")
     dumps = {"parent.data", "check.data", "check.stats", "check.json"}
     paths = {daemon.directory / f"keepalived_{name}" for name in dumps}
     until(lambda: all(path.exists() for path in paths), f"{paths}")
