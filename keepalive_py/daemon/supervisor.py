@@ -184,6 +184,7 @@ class Supervisor:
         self.probes.remembered = memory.due
         if memory.servers:
             voice.say(f"Health of {memory.servers} real servers is remembered, {memory.down} are down")
+        await self.give_marks(self.config)
         self.take_over(self.config, self.services)
         self.steering.load()
         self.happened(events)
@@ -207,13 +208,16 @@ class Supervisor:
             self.events.update({str(name): counted(number) for name, number in events.items()})
         return memory
 
+    async def give_marks(self, config: Config) -> None:
+        """Of groups that are served by mark. In a thread: there may be ten thousand lines."""
+        if self.dataplane.serves_by_mark and config.global_defs.nftables_ipvs is not None:
+            self.marks = await asyncio.to_thread(allocate, config, self.marks, dict(self.table))
+
     def take_over(self, config: Config, services: list[ServiceState]) -> None:
         """What the table is made from, all at once."""
         self.config = config
         self.services = services
         self.index = {service: place for place, service in enumerate(services)}
-        if self.dataplane.serves_by_mark:
-            self.marks = allocate(config, self.marks, self.table)
         self.sharing = sharing(config, self.marks)
         self.engine.ssl_files = config.ssl
         client_context.cache_clear()  # a certificate may have been renewed under its old name
@@ -366,6 +370,7 @@ class Supervisor:
         self.files.prepare(config.track_files)
         async with self.writer.paused():
             services, driven = await self.passed_over(config)
+            await self.give_marks(config)
             self.take_over(config, services)
         self.probes.forget_removed()
         self.journal.forget_others(

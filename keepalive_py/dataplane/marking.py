@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keepalive_py.config.model import LvsSyncDaemon, LvsTimeouts
@@ -94,31 +94,37 @@ class MarkTable(NfTables):
         after = Contents(ranges={key: ranges for key, ranges in wanted.items() if ranges})
         messages: list[bytes] = []
         for family in Family:
-            old, new = _elements(before.ranges, family), _elements(after.ranges, family)
-            if not new:
+            keys = [key for key in after.ranges if key.family is family]
+            if not keys:
                 messages += [wire.delete_table(self._settings, family)] if family in before.maps else []
                 continue
-            maps = before.maps.get(family)
+            maps, ranges = before.maps.get(family), before.ranges
             if maps is None:
                 messages += wire.new_table(self._settings, family)
-                old, maps = set(), set()
+                maps, ranges = set(), {}
+            old, new = _differences(family, ranges, after.ranges)
             lacking = {one.range.protocol for one in new} - maps
             for protocol in sorted(lacking):
                 messages += wire.new_map(self._settings, family, protocol)
             after.maps[family] = maps | lacking
-            messages += wire.change_elements(nft.DELETE_ELEMENT, self._settings, sorted(old - new))
-            messages += wire.change_elements(nft.NEW_ELEMENT, self._settings, sorted(new - old))
+            messages += wire.change_elements(nft.DELETE_ELEMENT, self._settings, old)
+            messages += wire.change_elements(nft.NEW_ELEMENT, self._settings, new)
         self._transact(messages)
         return after
 
 
-def _elements(ranges: Mapping[ServiceKey, Iterable[MarkedRange]], family: Family) -> set[wire.MarkElement]:
-    return {
-        wire.MarkElement(family, each, key.fwmark)
-        for key, several in ranges.items()
-        if key.family is family
-        for each in several
-    }
+def _differences(
+    family: Family, before: Ranges, after: Ranges
+) -> tuple[list[wire.MarkElement], list[wire.MarkElement]]:
+    """The elements that go, and those that come. Services that are the same cost next to nothing."""
+    going: list[wire.MarkElement] = []
+    coming: list[wire.MarkElement] = []
+    for key in dict.fromkeys((*before, *after)):
+        old, new = before.get(key, ()), after.get(key, ())
+        if key.family is family and old is not new and old != new:
+            going += (wire.MarkElement(family, each, key.fwmark) for each in set(old).difference(new))
+            coming += (wire.MarkElement(family, each, key.fwmark) for each in set(new).difference(old))
+    return going, coming
 
 
 class MarkingDataplane:
@@ -201,14 +207,23 @@ class MarkingDataplane:
     def _mark(self, steps: Sequence[SetMarked]) -> list[Refusal]:
         if not steps:
             return []
-        ranges = {step.key: step.ranges for step in steps}
         try:
-            self._contents = self._opened.change(self._contents, _moved(self._contents.ranges, ranges))
+            self._contents = self._set({step.key: step.ranges for step in steps})
         except KernelRefused as refused:
             return [Refusal(step, refused.errno, refused.hint) for step in steps]
         except OSError as error:
             return [Refusal(step, error.errno or errno.EIO) for step in steps]
         return []
+
+    def _set(self, ranges: Ranges) -> Contents:
+        """Ranges that another service still has are refused, and then taken from it."""
+        have = self._contents.ranges
+        try:
+            return self._opened.change(self._contents, {**have, **ranges})
+        except KernelRefused as refused:
+            if refused.errno not in TAMPERED:
+                raise
+            return self._opened.change(self._contents, _moved(have, ranges))
 
     async def flush(self) -> None:
         async with self._lock:

@@ -20,7 +20,7 @@ the last one in the table, so connections stay where they are.
 from __future__ import annotations
 
 import itertools
-from bisect import bisect_right, insort
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
@@ -159,22 +159,27 @@ def _disjoint(
         ports = by_port.setdefault((use.family, use.protocol), {})
         for addresses, port in lines:
             kept = ports.setdefault(port, [])
-            for piece in list(_uncovered(_Piece(int(addresses.first), int(addresses.last), use), kept)):
-                insort(kept, piece)
-    found: dict[GroupUse, list[MarkedRange]] = {use: [] for use in uses}
+            whole = _Piece(int(addresses.first), int(addresses.last), use)
+            for piece in list(_uncovered(whole, kept)):
+                kept.insert(bisect_right(kept, piece.first, key=_first_of), piece)
+    found: dict[GroupUse, list[tuple[int, int, int, int]]] = {use: [] for use in uses}
     for ports in by_port.values():
         any_port = ports.pop(0, [])
         for port, pieces in ports.items():
             for piece in pieces:
-                found[piece.use].append(_range(piece, port, port))
-        for piece, first, last in _other_ports(any_port, ports):
-            found[piece.use].append(_range(piece, first, last))
-    return {use: tuple(sorted(ranges)) for use, ranges in found.items()}
+                found[piece.use].append((piece.first, piece.last, port, port))
+        for piece, first, last in _other_ports(any_port, ports) if any_port else ():
+            found[piece.use].append((piece.first, piece.last, first, last))
+    return {use: _ranges(use, several) for use, several in found.items()}
 
 
-def _range(piece: _Piece, first_port: int, last_port: int) -> MarkedRange:
-    make = ADDRESS[piece.use.family]
-    return MarkedRange(piece.use.protocol, make(piece.first), make(piece.last), first_port, last_port)
+def _ranges(use: GroupUse, several: list[tuple[int, int, int, int]]) -> tuple[MarkedRange, ...]:
+    """First and last address, first and last port, as ranges in their order."""
+    make = ADDRESS[use.family]
+    return tuple(
+        MarkedRange(use.protocol, make(first), make(last), first_port, last_port)
+        for first, last, first_port, last_port in sorted(several)
+    )
 
 
 def _first_of(piece: _Piece) -> int:
@@ -183,11 +188,10 @@ def _first_of(piece: _Piece) -> int:
 
 def _uncovered(piece: _Piece, kept: Sequence[_Piece]) -> Iterator[_Piece]:
     """What `kept` (sorted, disjoint) leaves of a piece."""
-    at = max(bisect_right(kept, piece.first, key=_first_of) - 1, 0)
     first = piece.first
-    for other in kept[at:]:
-        if other.first > piece.last:
-            break
+    at = max(bisect_right(kept, first, key=_first_of) - 1, 0)
+    while at < len(kept) and (other := kept[at]).first <= piece.last:
+        at += 1
         if other.last < first:
             continue
         if first < other.first:
