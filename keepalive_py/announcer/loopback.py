@@ -1,4 +1,5 @@
-"""Virtual addresses on three interfaces, each on one of them.
+"""Addresses of ours on a few interfaces, each on one of them: virtual addresses on the three of
+their positions, FULLNAT's local addresses on the interfaces that they are given.
 
 A move is a deletion and an addition, next to each other in one batch: with BIRD and with FRR no
 moment was seen at which a switch had lost the route. What is found different is put right the
@@ -11,8 +12,9 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from keepalive_py.announcer.ownership import Ownership
 from keepalive_py.announcer.rtnetlink import Request, Rtnetlink
@@ -20,12 +22,15 @@ from keepalive_py.net import Address
 from keepalive_py.wire import rtnetlink as wire
 from keepalive_py.wire.rtnetlink import InterfaceAddress
 
+P = TypeVar("P", bound=Hashable)
+
 
 class Position(enum.Enum):
+    """Of a virtual address."""
+
     ANNOUNCE = "announce"
     DRAIN = "drain"
     HOLD = "hold"
-    NONE = "none"
 
 
 @dataclass(slots=True)
@@ -38,41 +43,50 @@ class Outcome:
     refused: list[str] = field(default_factory=list)
 
 
-class Loopback:
-    """`interfaces`: the name of each position's interface (NONE has none)."""
+class Loopback(Generic[P]):
+    """`interfaces`: the name of each position's interface. `mark`: what the kernel remembers our
+    addresses by, where it can."""
 
-    def __init__(self, kernel: Rtnetlink, ownership: Ownership, interfaces: Mapping[Position, str]) -> None:
+    def __init__(
+        self,
+        kernel: Rtnetlink,
+        ownership: Ownership,
+        interfaces: Mapping[P, str],
+        *,
+        mark: wire.Mark = wire.VIRTUAL,
+    ) -> None:
         self.kernel = kernel
         self.ownership = ownership
         self.interfaces = dict(interfaces)
-        self.last: dict[Address, Position] = {}
+        self.mark = mark
+        self.last: dict[Address, P] = {}
 
     def prepare(self) -> None:
         """Make the interfaces. Raises FeatureMissing, KernelRefused."""
         for name in self.interfaces.values():
             self.kernel.ensure_dummy(name)
 
-    def found(self) -> dict[Address, Position]:
+    def found(self) -> dict[Address, P | None]:
         """Where our addresses are now; of one in several places, the most visible."""
         ours, _, _ = self._read()
         return {address: self._position(names) for address, names in ours.items()}
 
-    def place(self, wanted: Mapping[Address, Position]) -> Outcome:
+    def place(self, wanted: Mapping[Address, P]) -> Outcome:
         """Put every address there, and take away all of ours that are not in it. Raises
         KernelRefused, OSError."""
         ours, foreign, index = self._read()
         outcome = Outcome()
         steps: list[Step] = []
         for address in [*wanted, *(address for address in ours if address not in wanted)]:
-            position = wanted.get(address, Position.NONE)
-            name = self.interfaces.get(position)
+            position = wanted.get(address)
+            name = None if position is None else self.interfaces.get(position)
             here = ours.get(address, frozenset())
             if name is not None and name in foreign.get(address, ()):
                 outcome.foreign.append((address, name))
             elif here != (frozenset() if name is None else frozenset((name,))):
-                steps += _steps(address, here, name)
+                steps += _steps(address, here, name, self.mark)
                 outcome.moved.append(address)
-                if self.last.get(address) is position:
+                if position is not None and self.last.get(address) == position:
                     outcome.repaired.append(address)
         self._run(steps, index, outcome)
         self.last = dict(wanted)
@@ -89,11 +103,11 @@ class Loopback:
         ours, _, _ = self._read()
         self.ownership.settle(ours)
 
-    def _position(self, names: Iterable[str]) -> Position:
+    def _position(self, names: Iterable[str]) -> P | None:
         for position, name in self.interfaces.items():
             if name in names:
                 return position
-        return Position.NONE
+        return None
 
     def _read(self) -> tuple[dict[Address, frozenset[str]], dict[Address, frozenset[str]], dict[str, int]]:
         """Ours, others' on our interfaces, and the index of each interface."""
@@ -115,7 +129,7 @@ class Loopback:
     def _is_ours(self, entry: InterfaceAddress, name: str, mine: frozenset[str]) -> bool:
         remembered = self.ownership.owns(entry.address, name)
         if self.kernel.marks:
-            return entry.proto == wire.OUR_PROTO and (remembered or name in mine)
+            return entry.proto == self.mark.proto and (remembered or name in mine)
         return remembered
 
 
@@ -124,16 +138,17 @@ class Step:
     address: Address
     name: str
     add: bool
+    mark: wire.Mark
 
     def request(self, index: int) -> Request:
-        return (wire.add_address if self.add else wire.delete_address), (self.address, index)
+        return (self.mark.add if self.add else wire.delete_address), (self.address, index)
 
     def __str__(self) -> str:
         return f"{'add' if self.add else 'remove'} {self.address} {'to' if self.add else 'from'} {self.name}"
 
 
-def _steps(address: Address, here: Iterable[str], name: str | None) -> list[Step]:
-    steps = [Step(address, old, False) for old in sorted(here) if old != name]
+def _steps(address: Address, here: Iterable[str], name: str | None, mark: wire.Mark) -> list[Step]:
+    steps = [Step(address, old, False, mark) for old in sorted(here) if old != name]
     if name is not None and name not in here:
-        steps.append(Step(address, name, True))
+        steps.append(Step(address, name, True, mark))
     return steps

@@ -21,14 +21,16 @@ Places = Mapping[Address, frozenset[str]]  # the interfaces that an address of o
 
 
 class Ownership:
-    def __init__(self, directory: str) -> None:
-        self.path = Path(directory) / FILE
+    """`directory` "": nothing is written, and what is ours is known until we end."""
+
+    def __init__(self, directory: str, file: str = FILE) -> None:
+        self.path = Path(directory) / file if directory else None
         self.places: dict[Address, frozenset[str]] = {}
 
     def load(self) -> None:
         """Raises OSError."""
-        found = read_json(self.path)
         self.places = {}
+        found = {} if self.path is None else read_json(self.path)
         if found.get("boot_id") != boot_id():
             return
         for text, names in found.get("addresses", {}).items():
@@ -57,7 +59,8 @@ class Ownership:
     def _write(self, after: dict[Address, frozenset[str]]) -> None:
         if after != self.places:
             addresses = {str(address): sorted(names) for address, names in after.items() if names}
-            write_json(self.path, {"boot_id": boot_id(), "addresses": addresses})
+            if self.path is not None:
+                write_json(self.path, {"boot_id": boot_id(), "addresses": addresses})
             self.places = after
 
 

@@ -130,14 +130,14 @@ def kernel_version() -> tuple[int, ...]:
 
 
 class Listener:
-    """Tells when links, addresses or neighbours changed, without saying how."""
+    """Tells when links, addresses or neighbours changed (`groups`), without saying how."""
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int = wire.GROUPS) -> None:
         """Raises OSError."""
         self._socket = socket.socket(
             socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK, NETLINK_ROUTE
         )
-        self._socket.bind((0, wire.GROUPS))
+        self._socket.bind((0, groups))
 
     def fileno(self) -> int:
         return self._socket.fileno()

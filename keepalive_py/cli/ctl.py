@@ -4,61 +4,36 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from keepalive_py import __version__
-from keepalive_py.cli.commands import (
-    Command,
-    announcer,
-    check,
-    config,
-    config_fmt,
-    config_render,
-    config_tools,
-    config_versions,
-    ecmp,
-    events,
-    feed,
-    genhash,
-    lab,
-    live,
-    local_addresses,
-    render,
-    sessions,
-    status,
-    steer,
-    table,
-    toa,
-    token,
-)
+from keepalive_py.cli.commands import Command
 
-COMMANDS: tuple[Command, ...] = (
-    status.COMMAND,
-    *live.COMMANDS,
-    *check.COMMANDS,
-    events.COMMAND,
-    token.COMMAND,
-    *steer.COMMANDS,
-    config.CHECK,
-    config_fmt.COMMAND,
-    config.DIFF,
-    config.PLAN,
-    *config_versions.COMMANDS,
-    config_render.COMMAND,
-    config_tools.LINT,
-    config_tools.IMPORT,
-    table.COMMAND,
-    sessions.COMMAND,
-    local_addresses.COMMAND,
-    genhash.COMMAND,
-    *announcer.COMMANDS,
-    feed.COMMAND,
-    render.COMMAND,
-    ecmp.COMMAND,
-    *toa.COMMANDS,
-    *lab.COMMANDS,
+# The files of `commands/`, in the order in which --help has what is in them.
+FILES = (
+    "status",
+    "live",
+    "check",
+    "events",
+    "steer",
+    "config",
+    "config_fmt",
+    "config_versions",
+    "config_render",
+    "config_tools",
+    "table",
+    "sessions",
+    "local_addresses",
+    "genhash",
+    "announcer",
+    "feed",
+    "render",
+    "ecmp",
+    "toa",
+    "lab",
 )
 GROUPS = {
     "check": "health checks",
@@ -70,7 +45,8 @@ GROUPS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    parser = argument_parser()
+    words = sys.argv[1:] if words is None else words
+    parser = argument_parser(words[0] if words else "")
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
@@ -87,7 +63,16 @@ def main(words: Sequence[str] | None = None) -> int:
         return 70
 
 
-def argument_parser() -> argparse.ArgumentParser:
+def commands(word: str = "") -> Iterator[Command]:
+    """Every command. Where a file has the name of the command that is meant, those of that file
+    alone: importing the others may take longer than all that the command does."""
+    file = word.replace("-", "_")
+    for name in (file,) if file in FILES and word not in GROUPS else FILES:
+        found = importlib.import_module(f"keepalive_py.cli.commands.{name}")
+        yield from getattr(found, "COMMANDS", None) or (found.COMMAND,)
+
+
+def argument_parser(word: str = "") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="keepalive-ctl", description="Tools for an LVS node.")
     parser.add_argument("--version", action="version", version=f"keepalive-ctl {__version__}")
     top = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -95,7 +80,7 @@ def argument_parser() -> argparse.ArgumentParser:
         name: top.add_parser(name, help=text).add_subparsers(metavar="COMMAND", required=True)
         for name, text in GROUPS.items()
     }
-    for command in COMMANDS:
+    for command in commands(word):
         group, _, word = command.name.rpartition(" ")
         place = groups[group] if group else top
         below = place.add_parser(word, help=command.help, description=command.help)

@@ -146,13 +146,16 @@ def _warn(draft: Draft, group: LocalAddressGroup | None, methods: set[Forwarding
             f"local_address_group {group.name} has no {kind} address: FNAT has none to connect from",
             field="local_address_group",
         )
-    if SchedulerFlag.ONE_PACKET in draft.values.get("scheduler_flags", SchedulerFlag.NONE):
-        draft.warn(
+    flags = draft.values.get("scheduler_flags", SchedulerFlag.NONE)
+    if SchedulerFlag.ONE_PACKET in flags:
+        draft.report(
             "ops-fullnat",
-            "one-packet scheduling cannot be FNAT on a stock kernel: remove `ops`",
-            "its datagrams are not tracked, so their source address stays the client's",
+            "one-packet scheduling cannot be FNAT: `ops` is cleared",
+            "its datagrams are not tracked, so their source address would stay the client's",
+            "every datagram of one client and port goes to one real server now",
             field="ops",
         )
+        draft.values["scheduler_flags"] = flags & ~SchedulerFlag.ONE_PACKET
     if Forwarding.NAT in methods:
         draft.warn(
             "nat-beside-fullnat",

@@ -61,7 +61,8 @@ class VirtualServerGroup:
 
 @dataclass(frozen=True, slots=True)
 class LocalSpan(AddressRange):
-    """A line with an interface. DPVS puts the addresses on it; elsewhere they are bound already."""
+    """A line with an interface: the addresses are put on it, by us or, with DPVS, by DPVS. Those of
+    a line without are bound or routed to the node already."""
 
     interface: str = ""
 

@@ -58,7 +58,10 @@ POSITIONS: Final = {
     VipState.DRAINING: Position.DRAIN,
     VipState.WITHDRAWN: Position.HOLD,
 }
-FOUND: Final = {Position.ANNOUNCE: VipState.ANNOUNCED, Position.DRAIN: VipState.DRAINING}
+FOUND: Final[dict[Position | None, VipState]] = {
+    Position.ANNOUNCE: VipState.ANNOUNCED,
+    Position.DRAIN: VipState.DRAINING,
+}
 VISIBLE: Final = (VipState.ANNOUNCED, VipState.DRAINING)
 ROUTING: Final[dict[str, Callable[[str], Routing]]] = {
     "bird": Bird,
@@ -173,7 +176,7 @@ class Work:
         self.vips: dict[Address, Vip] = {}
         self.policies: dict[Address, VipPolicy] = {}
         self.fits: dict[Address, Fitness] = {}
-        self.found: dict[Address, Position] = {}
+        self.found: dict[Address, Position | None] = {}
         self.leaving: dict[Address, Drain] = {}
         self.uplinks: dict[str, UplinkSight] = {}
         self.sessions: dict[str, Session] = {}
@@ -217,7 +220,7 @@ class Work:
         for address in self.vips:
             policy = before.get(address)
             if policy is None:
-                state = FOUND.get(self.found.pop(address, Position.NONE), VipState.HELD)
+                state = FOUND.get(self.found.pop(address, None), VipState.HELD)
                 policy = VipPolicy(timing, self.host.now, state)
                 if state in VISIBLE:
                     self.say(

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keepalive_py import __version__
@@ -46,7 +46,6 @@ class Controlled:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.kept = Kept()
-        self.webhooks: Callable[[], Json] = dict
         self._counters: AllCounters = NO_COUNTERS
         self._counted = 0.0
 
@@ -85,6 +84,7 @@ class Controlled:
             "overrides": len(supervisor.steering.overrides.by_key),
             "configuration": self.life.configuring.summary(),
             "announcer": announcer_summary(supervisor.announcer_state()),
+            "local_addresses_full": supervisor.local_addresses.pressure.as_json()["full"],
             "config_files": list(supervisor.config.files),
         }
 
@@ -97,13 +97,9 @@ class Controlled:
 
     async def listed(self, what: str, choice: Choice) -> list[bytes]:
         moment = await self.moment()
-        head: Json = {"at": round(time.time(), 3)}
+        head = {"at": round(time.time(), 3)}
         if what == "snapshot":
-            return await joined(
-                {**head, **sections(moment), "webhooks": self.webhooks()},
-                "virtual_servers",
-                service_rows(moment, choice),
-            )
+            return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
         return await joined(head, what, ROWS[what](moment, choice))
 
     async def metrics(self) -> list[bytes]:
@@ -111,7 +107,7 @@ class Controlled:
 
     async def measured(self) -> list[bytes]:
         moment, out = dataclasses.replace(await self.moment(), past=False), Exposition()
-        daemon_metrics(out, {**sections(moment), "webhooks": self.webhooks()})
+        daemon_metrics(out, sections(moment))
         began = time.perf_counter()
         for row in service_rows(moment, Choice()):
             service_metrics(out, row)

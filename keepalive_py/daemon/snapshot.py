@@ -76,6 +76,9 @@ class Source(Protocol):
     def announcer_state(self) -> Json | None:
         """What is announced; None without an announcer."""
 
+    def local_addresses_state(self) -> Mapping[str, object]:
+        """FULLNAT's: what is bound, and what is nearly full."""
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:
@@ -134,9 +137,10 @@ def announcer_section(moment: Moment) -> Json | None:
 
 
 def local_addresses_section(moment: Moment) -> Json:
-    """Each group's ranges, as they are written."""
+    """Each group's ranges, as they are written, and how its addresses are."""
     groups = moment.source.config.local_address_groups
-    return {name: [str(span) for span in group.addresses] for name, group in groups.items()}
+    written = {name: [str(span) for span in group.addresses] for name, group in groups.items()}
+    return {"groups": written, **moment.source.local_addresses_state()}
 
 
 def overrides_section(moment: Moment) -> Json:

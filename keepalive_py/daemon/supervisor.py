@@ -28,6 +28,7 @@ from keepalive_py.daemon.announcing import Announcing
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.guard_clock import GuardClock
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
+from keepalive_py.daemon.local_addresses import LocalAddresses
 from keepalive_py.daemon.modules import Modules
 from keepalive_py.daemon.probes import Probes
 from keepalive_py.daemon.remembering import Remembering
@@ -94,6 +95,7 @@ class Supervisor:
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
         self.modules = Modules(state or StateDirectory(""), self.announcing.wake)
+        self.local_addresses = LocalAddresses(dataplane.name, state.path if state else "")
         self.remembering = Remembering(self, state or StateDirectory(""))
         self.guards = GuardClock(engine.clock, self.guards_moved)
         self.events = Counter[str]()
@@ -164,6 +166,9 @@ class Supervisor:
         """None: it is no module of the `toa` block."""
         return self.modules.standing(name)
 
+    def local_addresses_state(self) -> Mapping[str, object]:
+        return self.local_addresses.as_json()
+
     # Start.
 
     async def start(self) -> None:
@@ -172,8 +177,10 @@ class Supervisor:
         defs = self.config.global_defs
         if defs.lvs_flush:
             await self.writer.flush()
+        self.dataplane.watch(self.writer.read_again)
         await self.writer.adopt()
         await self.kernel.apply(None, defs)
+        self.local_addresses.prepare(self.config)
         self.notifier.configure(defs, router_id=self.router_id)
         self.watch_addresses(self.config)
         self.files.prepare(self.config.track_files)
@@ -196,6 +203,7 @@ class Supervisor:
         await self.writer.settled()
         self.remembering.start()
         self.modules.follow(self.config)
+        self.local_addresses.release(self.config)
         await self.announcing.follow(self.config)
 
     def recalled(self) -> Memory:
@@ -367,6 +375,7 @@ class Supervisor:
         self.notifier.configure(config.global_defs, router_id=self.router_id)
         self.watch_addresses(config)
         await self.announcing.before(config)
+        self.local_addresses.prepare(config)
         self.files.prepare(config.track_files)
         async with self.writer.paused():
             services, driven = await self.passed_over(config)
@@ -389,6 +398,7 @@ class Supervisor:
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()
         self.modules.follow(config)
+        self.local_addresses.release(config)
         await self.announcing.follow(config)
 
     async def passed_over(self, config: Config) -> tuple[list[ServiceState], list[CheckerState]]:
@@ -428,6 +438,7 @@ class Supervisor:
             await self.empty_table()
             self.notifier.tell(events)
             await self.kernel.restore(self.config.global_defs)
+        self.local_addresses.close(keep_table=keep_table)
         await self.announcing.close(keep_table=keep_table)
         await self.modules.close()
         await self.notifier.close(STOP_PATIENCE)

@@ -89,6 +89,9 @@ class DpvsDataplane:
             trust_env=False,
         )
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nobody tells."""
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()

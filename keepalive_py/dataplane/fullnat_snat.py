@@ -9,9 +9,9 @@ after the last one. Services without local addresses never touch nf_tables.
 What the kernel needs for it is checked when the first local address comes:
 
 - `net.ipv4.vs.conntrack` = 1, so that conntrack, and with it nf_tables, sees IPVS's
-  connections; ours to set;
-- `net.ipv4.ip_forward` (and `net.ipv6.conf.all.forwarding`) = 1: makes a router of the
-  node, so it is asked for and never set.
+  connections; ours to set, and to set back when the last FULLNAT service is gone;
+- `net.ipv4.ip_forward` (for IPv6 `net.ipv6.conf.all.forwarding`) = 1: makes a router of the
+  node, so it is asked for and never set. Services of the other family do not wait for it.
 
 One-packet scheduling cannot work here: conntrack does not follow such datagrams.
 
@@ -22,14 +22,16 @@ this is done, and IPVS gets every step as it is.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from keepalive_py.config.model import Forwarding, LvsSyncDaemon, LvsTimeouts
 from keepalive_py.dataplane.ipvs import BREATH, IpvsDataplane
 from keepalive_py.dataplane.namespace import run_in
+from keepalive_py.dataplane.nf_tables import Ear
 from keepalive_py.dataplane.nftables import Contents, SourceTable
 from keepalive_py.dataplane.port import Refusal, ServiceCounters
 from keepalive_py.dataplane.settle import service_of
@@ -62,6 +64,9 @@ class FullnatSnatDataplane:
         self._ipvs = IpvsDataplane(namespace=namespace, mainline=TRANSLATED)
         self._source: SourceTable | None = None
         self._contents = Contents()
+        self._tracking_is_ours = False
+        self._changed: Callable[[], None] | None = None
+        self._ear: Ear | None = None
         self._lock = asyncio.Lock()
 
     async def open(self) -> None:
@@ -76,8 +81,30 @@ class FullnatSnatDataplane:
     def service_options(self) -> frozenset[str]:
         return self._ipvs.service_options
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Of IPVS the kernel tells nothing, of our rules everything. Without them the kernel may
+        stop translating what is established, too, so it matters that they are back at once."""
+        self._changed = changed
+
+    def _listen(self, table: SourceTable) -> None:
+        if self._changed is None:
+            return
+        try:
+            self._ear = Ear(self._namespace, table)
+        except (FeatureMissing, OSError):
+            return  # the next reading sees what changed
+        asyncio.get_running_loop().add_reader(self._ear, self._hear)
+
+    def _hear(self) -> None:
+        if self._ear is not None and self._changed is not None and self._ear.heard():
+            self._changed()
+
     async def close(self) -> None:
         await self._ipvs.close()
+        if self._ear is not None:
+            asyncio.get_running_loop().remove_reader(self._ear)
+            self._ear.close()
+            self._ear = None
         if self._source is not None:
             self._source.close()
             self._source = None
@@ -108,6 +135,7 @@ class FullnatSnatDataplane:
     def _opened(self) -> SourceTable:
         if self._source is None:
             self._source = SourceTable(self._namespace)
+            self._listen(self._source)
         return self._source
 
     def _addresses(self, key: ServiceKey) -> tuple[Address, ...]:
@@ -136,19 +164,32 @@ class FullnatSnatDataplane:
         return refusals
 
     async def _change_local(self, steps: Sequence[LocalStep]) -> list[Refusal]:
-        foreign = [step for step in steps if family_of(step.address) is not step.key.family]
-        refusals = [Refusal(step, errno.EAFNOSUPPORT, OTHER_FAMILY) for step in foreign]
-        steps = [step for step in steps if step not in foreign] if foreign else steps
-        if not steps:
+        refusals = list(self._unfit(steps))
+        unfit = {id(refusal.step) for refusal in refusals}
+        fit = [step for step in steps if id(step) not in unfit]
+        if not fit:
             return refusals
         try:
-            self._prepare(step.key.family for step in steps if isinstance(step, AddLocalAddress))
-            self._contents = await self._opened().change(self._contents, self._pools_after(steps))
+            await self._change(self._pools_after(fit))
         except KernelRefused as refused:
-            refusals += [Refusal(step, refused.errno, refused.hint) for step in steps]
+            refusals += [Refusal(step, refused.errno, refused.hint) for step in fit]
         except (FeatureMissing, OSError) as missing:
-            refusals += [Refusal(step, errno.EOPNOTSUPP, str(missing)) for step in steps]
+            refusals += [Refusal(step, errno.EOPNOTSUPP, str(missing)) for step in fit]
         return refusals
+
+    def _unfit(self, steps: Sequence[LocalStep]) -> Iterator[Refusal]:
+        """Those that no table could help: of the other family, or of a kernel not set up for it."""
+        asked = {step.key.family for step in steps if isinstance(step, AddLocalAddress)}
+        lacking = self._lacking(asked)
+        for step in steps:
+            if family_of(step.address) is not step.key.family:
+                yield Refusal(step, errno.EAFNOSUPPORT, OTHER_FAMILY)
+            elif step.key.family in lacking and isinstance(step, AddLocalAddress):
+                yield Refusal(step, *lacking[step.key.family])
+
+    async def _change(self, pools: Pools) -> None:
+        self._contents = await self._opened().change(self._contents, pools)
+        self._stop_tracking()
 
     def _pools_after(self, steps: Iterable[LocalStep]) -> Pools:
         """Sorted, so that services with the same addresses share a pool however they got them."""
@@ -169,21 +210,45 @@ class FullnatSnatDataplane:
         if not leaving:
             return
         try:
-            self._contents = await self._opened().change(self._contents, leaving)
+            await self._change(leaving)
         except (KernelRefused, OSError):
             self._contents = await self._read_source()
 
-    def _prepare(self, families: Iterable[Family]) -> None:
-        """KernelRefused when the kernel is not set up for FULLNAT and we cannot or must not do it."""
+    # ------------------------------------------------------------ the kernel's settings
+
+    def _lacking(self, families: Iterable[Family]) -> dict[Family, tuple[int, str]]:
+        """What the kernel lacks for FULLNAT in each of them: errno and hint. What is ours to set
+        is set."""
         asked = set(families)
-        if not asked:
-            return
-        if _sysctl(self._namespace, CONNTRACK) == "0":
-            _set_sysctl(self._namespace, CONNTRACK, "1")
-        for family in asked:
-            if _sysctl(self._namespace, FORWARDING[family]) == "0":
-                name = FORWARDING[family].replace("/", ".")
-                raise KernelRefused("use FULLNAT", errno.EHOSTUNREACH, f"set it by `sysctl -w {name}=1`")
+        tracking = self._track() if asked else None
+        if tracking is not None:
+            return dict.fromkeys(asked, tracking)
+        return {
+            family: (errno.EHOSTUNREACH, f"FULLNAT needs it: set it by `sysctl -w {_dotted(name)}=1`")
+            for family in asked
+            if _sysctl(self._namespace, name := FORWARDING[family]) == "0"
+        }
+
+    def _track(self) -> tuple[int, str] | None:
+        """Have IPVS's connections tracked, or say why that cannot be."""
+        found = _sysctl(self._namespace, CONNTRACK)
+        if not found:
+            return errno.EOPNOTSUPP, "FULLNAT needs a kernel with CONFIG_IP_VS_NFCT"
+        if found == "0":
+            try:
+                _set_sysctl(self._namespace, CONNTRACK, "1")
+            except OSError as error:
+                hint = f"FULLNAT needs it: set it by `sysctl -w {_dotted(CONNTRACK)}=1`"
+                return error.errno or errno.EIO, hint
+            self._tracking_is_ours = True
+        return None
+
+    def _stop_tracking(self) -> None:
+        """With the last FULLNAT service the setting goes back to what it was."""
+        if self._tracking_is_ours and not self._contents.services:
+            self._tracking_is_ours = False
+            with contextlib.suppress(OSError):
+                _set_sysctl(self._namespace, CONNTRACK, "0")
 
     async def flush(self) -> None:
         async with self._lock:
@@ -191,6 +256,7 @@ class FullnatSnatDataplane:
             if self._contents.services or self._contents.whole:
                 self._opened().remove()
                 self._contents = Contents()
+            self._stop_tracking()
 
     # ------------------------------------------------------------ the rest is IPVS's
 
@@ -250,13 +316,10 @@ def _sysctl(namespace: str | None, name: str) -> str:
 
 
 def _set_sysctl(namespace: str | None, name: str, value: str) -> None:
+    """Raises OSError."""
     path = SYSCTL / name
+    run_in(namespace, lambda: path.write_text(value))
 
-    def write() -> None:
-        try:
-            path.write_text(value)
-        except OSError as error:
-            hint = f"FULLNAT needs it: set it by `sysctl -w {name.replace('/', '.')}={value}`"
-            raise KernelRefused(f"set {name}", error.errno or errno.EIO, hint) from None
 
-    run_in(namespace, write)
+def _dotted(name: str) -> str:
+    return name.replace("/", ".")

@@ -100,6 +100,9 @@ class IpvsDataplane:
             await self.close()
             raise
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """IPVS tells nobody."""
+
     async def close(self) -> None:
         if self._netlink is not None:
             self._netlink.close()

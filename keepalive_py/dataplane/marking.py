@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from keepalive_py.config.model import LvsSyncDaemon, LvsTimeouts
@@ -171,6 +171,9 @@ class MarkingDataplane:
         return self._table
 
     # ------------------------------------------------------------ the table
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        self.inner.watch(changed)
 
     async def read(self) -> Table:
         async with self._lock:

@@ -113,6 +113,9 @@ class MemoryDataplane:
     async def open(self) -> None:
         """Nothing to do."""
 
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Nobody tells."""
+
     async def close(self) -> None:
         """The table stays, as the kernel's does."""
 

@@ -18,6 +18,7 @@ from keepalive_py.wire import netlink
 from keepalive_py.wire import nftables as wire
 
 NETLINK_NETFILTER = 12
+SOL_NETLINK, NETLINK_ADD_MEMBERSHIP = 270, 1
 NFGENMSG = 4  # bytes before the attributes
 NEEDS = "a kernel with nf_tables (CONFIG_NF_TABLES)"
 
@@ -39,6 +40,11 @@ class NfTables:
 
     def close(self) -> None:
         self._socket.close()
+
+    @property
+    def port(self) -> int:
+        """What the kernel knows our requests by."""
+        return int(self._socket.getsockname()[0])
 
     def _dump(self, request: bytes) -> list[bytes]:
         """The answers to a dump; none when the table does not exist."""
@@ -107,6 +113,43 @@ class NfTables:
 
 class Missing(KernelRefused):
     """The table is not there."""
+
+
+class Ear:
+    """Hears of changes to FULLNAT's table that others make; the kernel tells whose each is."""
+
+    def __init__(self, namespace: str | None, ours: NfTables) -> None:
+        """Raises FeatureMissing, OSError."""
+        self._ours = ours
+        self._socket = run_in(namespace, _open)
+        self._socket.setblocking(False)
+        self._socket.setsockopt(SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, wire.GROUP)
+        self._buffer = memoryview(bytearray(1 << 16))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def heard(self) -> bool:
+        """Takes all news; whether some of it is a change of our table by somebody else. News that
+        were lost may have been."""
+        found = False
+        while True:
+            try:
+                size = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return found
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise
+                found = True
+                continue
+            found = found or any(map(self._is_theirs, netlink.messages(self._buffer[:size])))
+
+    def _is_theirs(self, message: netlink.Message) -> bool:
+        return message.port != self._ours.port and wire.is_ours(bytes(message.payload[NFGENMSG:]))
 
 
 def _open() -> socket.socket:

@@ -11,7 +11,7 @@ to the wanted values, ENOENT for a delete; an edit that finds nothing becomes an
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -68,6 +68,10 @@ class Dataplane(Protocol):
 
     async def close(self) -> None:
         """Let go of descriptors. The table stays as it is."""
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` when somebody else changed what is ours, where that is told. Before
+        anything else but `open`."""
 
     async def read(self) -> Table:
         """The whole table as the kernel holds it now: services in any order, the

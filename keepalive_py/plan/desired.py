@@ -89,7 +89,7 @@ def desired(
     for index in range(len(pools)) if only is None else only:
         vs = config.virtual_servers[index]
         destinations = list(_destinations(vs, pools[index], overrides.get(index, {})))
-        local = _local_addresses(vs, config)
+        local = local_addresses(vs, config)
         options = _options(vs, holds)
         for slot in slots(vs, config, marks):
             service = slot.service if options is NO_OPTIONS else replace(slot.service, options=options)
@@ -213,7 +213,7 @@ def _options(vs: VirtualServer, holds: Collection[str]) -> ServiceOptions:
     return NO_OPTIONS if options == NO_OPTIONS else options
 
 
-def _local_addresses(vs: VirtualServer, config: Config) -> LocalAddresses:
+def local_addresses(vs: VirtualServer, config: Config) -> LocalAddresses:
     """What FULLNAT connects from: every address of its local_address_group, and the interface
     of those that have one."""
     if vs.local_address_group is None or all(rs.forwarding is not Forwarding.FNAT for rs in vs.real_servers):

@@ -1,44 +1,83 @@
 """Reads the kernel's two tables of connections.
 
 A hundred thousand entries take about a second; callers that must not block the event
-loop run `read` in a thread.
+loop read in a thread. All of it must run in the network namespace that is meant.
 """
 
 from __future__ import annotations
 
 import errno
+import itertools
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from keepalive_py.errors import FeatureMissing, KernelRefused
 from keepalive_py.net import Family
 from keepalive_py.sessions.model import Session
-from keepalive_py.sessions.proc import parse
+from keepalive_py.sessions.proc import Services, parse, parse_services
 from keepalive_py.wire import conntrack
-from keepalive_py.wire.conntrack import Flow
 
 NETLINK_NETFILTER = 12
 NLMSG_ERROR, NLMSG_DONE = 2, 3
-IP_VS_CONN = Path("/proc/thread-self/net/ip_vs_conn")  # a thread may be in another namespace
-CONNTRACK_STATISTICS = Path("/proc/thread-self/net/stat/nf_conntrack")
+NET = Path("/proc/thread-self/net")  # a thread may be in another namespace
+CONNECTIONS, SERVICES = NET / "ip_vs_conn", NET / "ip_vs"
+CONNTRACK_STATISTICS = NET / "stat/nf_conntrack"
+COUNT, LIMIT = (Path("/proc/sys/net/netfilter", name) for name in ("nf_conntrack_count", "nf_conntrack_max"))
+TRACKED = Path("/proc/sys/net/ipv4/vs/conntrack")
 _HEAD = struct.Struct("=IH")
 
 
-def read() -> list[Session]:
-    """Every session of IPVS, and FULLNAT's with their local address.
-
-    IPVS's own table says which connections are its; conntrack adds the local address where
-    source NAT gave one. FeatureMissing when the kernel has no IPVS.
-    """
+def services() -> Services:
+    """What is balanced, and how many connections each real server has. Raises FeatureMissing."""
     try:
-        with IP_VS_CONN.open() as lines:
-            sessions = list(parse(lines))
+        with SERVICES.open() as listed:
+            return parse_services(listed)
     except FileNotFoundError:
         raise FeatureMissing("the session table", "a kernel with IPVS (module ip_vs)") from None
-    translated = {_key(flow): flow for family in Family for flow in flows(family) if _translated(flow)}
-    return [_with_local(one, translated) for one in sessions] if translated else sessions
+
+
+def read() -> Iterator[Session]:
+    """Every session of IPVS. FeatureMissing when the kernel has no IPVS.
+
+    NAT and FULLNAT come from conntrack, which knows all four ends and gives a hundred thousand of
+    them in half a second. Of IPVS's own table the kernel searches the beginning anew for every
+    4 KiB that are read, so it is read only for what conntrack does not know: connections to
+    servers of other methods, or all of them where IPVS's are not tracked or local addresses are
+    its own. (NAT connections that are older than their being tracked are not seen then.)
+    """
+    balanced = services()
+    with CONNECTIONS.open() as lines:
+        heading = next(lines, "")
+        if "LocalIP" in heading or not _are_tracked():
+            yield from parse(itertools.chain([heading], lines))
+        else:
+            yield from _tracked(balanced, () if balanced.only_nat else lines)
+
+
+def _are_tracked() -> bool:
+    return TRACKED.exists() and TRACKED.read_text().strip() == "1"
+
+
+def _tracked(services: Services, others: Iterable[str]) -> Iterator[Session]:
+    known: set[tuple[object, ...]] = set()
+    for family in Family:
+        for one in filter(services.has, tracked(family)):
+            if others:
+                known.add(one[:5])
+            yield one
+    for one in parse(others):
+        if one[:5] not in known:
+            yield one
+
+
+def conntrack_entries() -> tuple[int, int]:
+    """How many there are, of all namespaces' limit; (0, 0) when the kernel tracks no connections."""
+    try:
+        return int(COUNT.read_text()), int(LIMIT.read_text())
+    except FileNotFoundError:
+        return 0, 0
 
 
 def conntrack_statistics() -> str:
@@ -49,29 +88,32 @@ def conntrack_statistics() -> str:
         return ""
 
 
-def _key(flow: Flow) -> tuple[int, bytes, int, bytes, int]:
-    return flow.protocol, flow.client, flow.client_port, flow.virtual, flow.virtual_port
+def tracked(family: Family) -> Iterator[Session]:
+    """The connections of one family whose destination was translated, ours or not. Nothing when
+    the kernel tracks no connections."""
+    share = {b"": b""}.setdefault  # one object for each address: few are in many sessions
+    for view, start, end in _entries(family):
+        flow = conntrack.decode(view, start)
+        if flow is None:
+            continue
+        protocol, client, client_port, virtual, virtual_port, local, local_port, server, server_port = flow
+        state, timeout = conntrack.decode_state(view, start, end, protocol)
+        if local == client and local_port == client_port:
+            local, local_port = b"", 0
+        yield Session(
+            protocol, share(client, client), client_port, share(virtual, virtual), virtual_port,
+            share(local, local), local_port, share(server, server), server_port, state, timeout,
+        )  # fmt: skip
 
 
-def _translated(flow: Flow) -> bool:
-    """The real server answers to something else than the client: source NAT was done."""
-    return flow.local != flow.client or flow.local_port != flow.client_port
-
-
-def _with_local(one: Session, translated: dict[tuple[int, bytes, int, bytes, int], Flow]) -> Session:
-    flow = translated.get(one[:5])
-    return one if flow is None else one._replace(local=flow.local, local_port=flow.local_port)
-
-
-def flows(family: Family) -> Iterator[Flow]:
-    """The conntrack table of one family. Nothing when the kernel tracks no connections."""
+def _entries(family: Family) -> Iterator[tuple[memoryview, int, int]]:
+    """Where the attributes of each entry begin and end. The view is used again for the next."""
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
         sock.bind((0, 0))
         sock.send(conntrack.dump_request(family, 1))
-        buffer = bytearray(1 << 18)
-        view = memoryview(buffer)
+        view = memoryview(bytearray(1 << 18))
         while True:
-            size = sock.recv_into(buffer)
+            size = sock.recv_into(view)
             offset = 0
             while offset < size:
                 length, kind = _HEAD.unpack_from(view, offset)
@@ -80,9 +122,7 @@ def flows(family: Family) -> Iterator[Flow]:
                 if kind == NLMSG_ERROR:
                     _refused(view, offset)
                     return
-                flow = conntrack.decode(view, offset + 20, offset + length)
-                if flow is not None:
-                    yield flow
+                yield view, offset + 20, offset + length
                 offset += (length + 3) & ~3
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from ipaddress import ip_address
-from typing import NamedTuple
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from keepalive_py.net import Protocol
+
+NAMES: Final = {int(protocol): protocol.name for protocol in Protocol}
 
 
 class Session(NamedTuple):
@@ -45,11 +49,15 @@ def parse_end(text: str) -> End:
     return ip_address(address).packed, int(port) if port else 0
 
 
+@lru_cache(maxsize=1 << 14)
+def show_address(address: bytes) -> str:
+    return str(ip_address(address)) if address else "-"
+
+
 def show_end(address: bytes, port: int) -> str:
-    if not address:
-        return "-"
-    text = str(ip_address(address))
-    return f"[{text}]:{port}" if len(address) == 16 else f"{text}:{port}"
+    if len(address) == 4:
+        return f"{show_address(address)}:{port}"
+    return f"[{show_address(address)}]:{port}" if address else "-"
 
 
 class Filter(NamedTuple):
@@ -62,9 +70,10 @@ class Filter(NamedTuple):
     protocol: int | None = None
     state: str | None = None
 
-    def select(self, sessions: Iterable[Session]) -> list[Session]:
-        tests = self._tests()
-        return [one for one in sessions if all(test(one) for test in tests)]
+    def select(self, sessions: Iterable[Session]) -> Iterator[Session]:
+        for test in self._tests():
+            sessions = filter(test, sessions)
+        return iter(sessions)
 
     def _tests(self) -> list[Callable[[Session], bool]]:
         tests: list[Callable[[Session], bool]] = []
@@ -88,40 +97,45 @@ def _matches(place: int, end: End) -> Callable[[Session], bool]:
 
 
 def _service(one: Session) -> str:
-    return f"{Protocol(one.protocol).name} {show_end(one.virtual, one.virtual_port)}"
+    return f"{NAMES[one.protocol]} {show_end(one.virtual, one.virtual_port)}"
 
 
+# Places of a Session, in the order in which they are compared.
 SORTS: dict[str, Callable[[Session], object]] = {
-    "client": lambda one: (one.client, one.client_port),
-    "virtual": lambda one: (one.protocol, one.virtual, one.virtual_port),
-    "local": lambda one: (one.local, one.local_port),
-    "server": lambda one: (one.server, one.server_port),
-    "state": lambda one: one.state,
-    "timeout": lambda one: one.timeout,
+    "client": itemgetter(1, 2),
+    "virtual": itemgetter(0, 3, 4),
+    "local": itemgetter(5, 6),
+    "server": itemgetter(7, 8),
+    "state": itemgetter(9),
+    "timeout": itemgetter(10),
 }
 
 # What sessions are counted by: a cheap key for many sessions, and the text of one of them.
 COUNTS: dict[str, tuple[Callable[[Session], object], Callable[[Session], str]]] = {
-    "service": (lambda one: (one.protocol, one.virtual, one.virtual_port), _service),
-    "server": (lambda one: (one.server, one.server_port), lambda one: show_end(one.server, one.server_port)),
-    "local": (lambda one: one.local, lambda one: str(ip_address(one.local)) if one.local else "-"),
-    "client": (lambda one: one.client, lambda one: str(ip_address(one.client))),
-    "state": (lambda one: one.state, lambda one: one.state),
+    "service": (itemgetter(0, 3, 4), _service),
+    "server": (itemgetter(7, 8), lambda one: show_end(one.server, one.server_port)),
+    "local": (itemgetter(5), lambda one: show_address(one.local)),
+    "client": (itemgetter(1), lambda one: show_address(one.client)),
+    "state": (itemgetter(9), lambda one: one.state),
 }
 
 
-def count(sessions: Sequence[Session], by: str) -> list[tuple[str, int]]:
+def count(sessions: Iterable[Session], by: str) -> list[tuple[str, int]]:
     """(what, how many), most first; `by` is a key of COUNTS."""
     key, show = COUNTS[by]
-    counted = Counter(map(key, sessions))
-    example = {key(one): one for one in reversed(sessions)}
-    return [(show(example[found]), number) for found, number in counted.most_common()]
+    counted = Counter[object]()
+    example: dict[object, Session] = {}
+    for one in sessions:
+        what = key(one)
+        counted[what] += 1
+        example.setdefault(what, one)
+    return [(show(example[what]), number) for what, number in counted.most_common()]
 
 
 def as_row(one: Session) -> dict[str, object]:
     """For JSON: the four ends, protocol, state and timeout in seconds."""
     return {
-        "protocol": Protocol(one.protocol).name.lower(),
+        "protocol": NAMES[one.protocol].lower(),
         "client": show_end(one.client, one.client_port),
         "virtual": show_end(one.virtual, one.virtual_port),
         "local": show_end(one.local, one.local_port) if one.local else None,

@@ -16,8 +16,12 @@ from typing import Final
 from keepalive_py.errors import WireError
 from keepalive_py.net import Address, Protocol
 from keepalive_py.sessions.model import Session, show_end
+from keepalive_py.sessions.proc import Services
 
 PORTS: Final = 65536 - 1024
+WARN: Final = 0.8  # of the ports towards one real server
+CALM: Final = 0.7  # below it a warning is over
+FULL: Final = 0.9  # of the entries that conntrack may have
 # Columns of /proc/net/stat/nf_conntrack that tell of sessions that could not be: no free port or a
 # full table (drop, early_drop, insert_failed), and of searches that had to be done again.
 FAILURES: Final = ("insert_failed", "drop", "early_drop", "search_restart", "clash_resolve")
@@ -37,6 +41,11 @@ class Pressure:
     def share(self) -> float:
         """Of the ports towards the busiest real server, 0 to 1."""
         return self.busiest_sessions / PORTS
+
+
+def is_crowded(services: Services) -> bool:
+    """Whether an address can be near WARN at all: only then is it worth looking at all sessions."""
+    return any(many >= WARN * PORTS / 2 for many in services.connections.values())
 
 
 def of_sessions(sessions: Iterable[Session]) -> list[Pressure]:

@@ -41,10 +41,13 @@ Attributes = dict[int, memoryview]
 
 
 class Message(NamedTuple):
+    """`port`: whose request it answers, or, of news, whose request made them."""
+
     type: int
     flags: int
     sequence: int
     payload: memoryview
+    port: int = 0
 
 
 class Outcome(NamedTuple):
@@ -86,10 +89,10 @@ def messages(datagram: memoryview) -> Iterator[Message]:
     while offset < end:
         if offset + HEADER.size > end:
             raise WireError("netlink: a message header is cut short")
-        length, kind, flags, sequence, _port = HEADER.unpack_from(datagram, offset)
+        length, kind, flags, sequence, port = HEADER.unpack_from(datagram, offset)
         if not HEADER.size <= length <= end - offset:
             raise WireError(f"netlink: message length {length} does not fit")
-        yield Message(kind, flags, sequence, datagram[offset + HEADER.size : offset + length])
+        yield Message(kind, flags, sequence, datagram[offset + HEADER.size : offset + length], port)
         offset += aligned(length)
 
 

@@ -32,6 +32,7 @@ from keepalive_py.wire.netlink import attribute
 TABLE = "keepalive_py"
 SOURCE = "source"  # the chain at postrouting
 
+GROUP = 7  # NFNLGRP_NFTABLES: who listens to it is told of every change
 NFPROTO_INET = 1
 NFPROTO = {Family.INET: 2, Family.INET6: 10}
 SUBSYSTEM = 10  # NFNL_SUBSYS_NFTABLES
@@ -328,6 +329,15 @@ def attributes(raw: bytes) -> Iterator[tuple[int, bytes]]:
             raise WireError("an nf_tables attribute is cut short")
         yield kind & 0x3FFF, raw[offset + 4 : offset + length]
         offset += (length + 3) & ~3
+
+
+def is_ours(body: bytes) -> bool:
+    """Whether a message is about our table or something in it: the name of the table is the first
+    attribute of all of them. Anything that cannot be read is not."""
+    try:
+        return next(attributes(body), (0, b"")) == (1, TABLE.encode() + b"\0")
+    except WireError:
+        return False
 
 
 def decode_elements(body: bytes) -> list[Element]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from collections.abc import Callable
 from ipaddress import ip_address
 from typing import Final, NamedTuple
 
@@ -17,7 +18,8 @@ from keepalive_py.wire.netlink import HEADER, NLM_F_DUMP, NLM_F_REQUEST, attribu
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK = 16, 17, 18
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWNEIGH, RTM_GETNEIGH = 28, 30
-GROUPS: Final = 0x1 | 0x4 | 0x10 | 0x100  # RTMGRP_LINK, _NEIGH, _IPV4_IFADDR, _IPV6_IFADDR
+ADDRESS_GROUPS: Final = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, _IPV4_IFADDR, _IPV6_IFADDR
+GROUPS: Final = ADDRESS_GROUPS | 0x4  # RTMGRP_NEIGH
 
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
@@ -31,6 +33,7 @@ NUD_REACHED: Final = 0x02 | 0x04 | 0x08 | 0x10 | 0x80  # reachable, stale, delay
 
 # Who made an address (linux 5.18); those up to 3 are the kernel's. Older kernels drop it.
 OUR_PROTO: Final = 0x4C
+LOCAL_PROTO: Final = 0x4D  # a FULLNAT service's local address
 
 _IFADDR: Final = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, interface
 _IFINFO: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
@@ -66,20 +69,39 @@ class Neighbour(NamedTuple):
 
 def add_address(address: Address, index: int, *, sequence: int, flags: int) -> bytes:
     """A host address of ours; a v6 one is usable at once, without duplicate detection."""
-    return _address(RTM_NEWADDR, address, index, sequence, flags | NLM_F_CREATE | NLM_F_EXCL)
+    return _new_address(address, index, sequence, flags, OUR_PROTO)
+
+
+def add_local_address(address: Address, index: int, *, sequence: int, flags: int) -> bytes:
+    """The same, for a local address."""
+    return _new_address(address, index, sequence, flags, LOCAL_PROTO)
+
+
+class Mark(NamedTuple):
+    """How addresses of one kind are added, and known again."""
+
+    add: Callable[..., bytes]
+    proto: int
+
+
+VIRTUAL: Final = Mark(add_address, OUR_PROTO)
+LOCAL: Final = Mark(add_local_address, LOCAL_PROTO)
+
+
+def _new_address(address: Address, index: int, sequence: int, flags: int, proto: int) -> bytes:
+    mark = attribute(IFA_PROTO, bytes([proto]))
+    return _address(RTM_NEWADDR, address, index, sequence, flags | NLM_F_CREATE | NLM_F_EXCL, mark)
 
 
 def delete_address(address: Address, index: int, *, sequence: int, flags: int) -> bytes:
     return _address(RTM_DELADDR, address, index, sequence, flags)
 
 
-def _address(kind: int, address: Address, index: int, sequence: int, flags: int) -> bytes:
+def _address(kind: int, address: Address, index: int, sequence: int, flags: int, mark: bytes = b"") -> bytes:
     nodad = IFA_F_NODAD if address.version == 6 else 0
     body = _IFADDR.pack(family_of(address), address.max_prefixlen, nodad, 0, index)
     body += attribute(IFA_LOCAL, address.packed) + attribute(IFA_ADDRESS, address.packed)
-    if kind == RTM_NEWADDR:
-        body += attribute(IFA_PROTO, bytes([OUR_PROTO]))
-    return _message(kind, body, sequence, flags)
+    return _message(kind, body + mark, sequence, flags)
 
 
 def add_dummy(name: str, *, sequence: int, flags: int) -> bytes:

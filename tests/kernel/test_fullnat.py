@@ -259,6 +259,27 @@ def test_forwarding_that_is_off_is_asked_for_and_not_set(lab: Fullnat, node: Nod
     lab.node.sysctl("net.ipv4.ip_forward", 1)
 
 
+def test_a_family_that_is_not_forwarded_does_not_stop_the_other(lab: Fullnat, node: Node) -> None:
+    lab.node.sysctl("net.ipv6.conf.all.forwarding", 0)
+
+    refused = node.run(node.plane.apply([*service(key(), local(4, 1)), *service(key(6), local(6, 1), 6)]))
+
+    assert [refusal.step for refusal in refused] == [AddLocalAddress(key(6), *local(6, 1))]
+    assert "sysctl -w net.ipv6.conf.all.forwarding=1" in refused[0].hint
+    assert lab.seen_by_server(4, 80) == LOCAL[4].format(1)
+    lab.node.sysctl("net.ipv6.conf.all.forwarding", 1)
+
+
+def test_the_setting_that_is_ours_is_set_back(lab: Fullnat, node: Node) -> None:
+    lab.node.sysctl("net.ipv4.vs.conntrack", 0)
+    node.apply(*service(key(), local(4, 1)))
+    assert lab.node.output(["sysctl", "-n", "net.ipv4.vs.conntrack"]).strip() == "1"
+
+    node.apply(DeleteService(key()))
+
+    assert lab.node.output(["sysctl", "-n", "net.ipv4.vs.conntrack"]).strip() == "0"
+
+
 def test_an_address_of_the_other_family_is_refused_alone(node: Node) -> None:
     steps = service(key(), (*local(4, 1), *local(6, 1)))
 

@@ -1,7 +1,8 @@
 """The subcommands of `keepalive-ctl`, one file each.
 
-A file defines `COMMAND`, or several; the list here is all there is to registering one. A
-command adds its arguments to a parser, runs with what was parsed, and returns the exit status.
+A file defines `COMMAND`, or several as `COMMANDS`; its name in `cli.ctl.FILES` is all there is to
+registering it. A command adds its arguments to a parser, runs with what was parsed, and returns
+the exit status.
 Names of two words (`config check`) stand under their first one.
 """
 

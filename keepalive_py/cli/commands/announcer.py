@@ -18,7 +18,7 @@ from typing import Any
 
 from keepalive_py.announcer.drains import ALL, Drain, Drains
 from keepalive_py.announcer.files import read_json
-from keepalive_py.announcer.loopback import Loopback
+from keepalive_py.announcer.loopback import Loopback, Position
 from keepalive_py.announcer.ownership import Ownership
 from keepalive_py.announcer.rtnetlink import Rtnetlink
 from keepalive_py.cli.commands import Command
@@ -134,7 +134,7 @@ def withdraw(given: argparse.Namespace) -> int:
         return 0
     kernel = Rtnetlink()
     try:
-        outcome = Loopback(kernel, ownership, {}).place({})
+        outcome = Loopback[Position](kernel, ownership, {}).place({})
     finally:
         kernel.close()
     for address in outcome.moved:

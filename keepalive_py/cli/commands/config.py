@@ -111,3 +111,4 @@ def plan(arguments: argparse.Namespace) -> int:
 CHECK = Command("config check", "check a configuration", check_arguments, check)
 DIFF = Command("config diff", "what differs between two configurations", compare_arguments, compare)
 PLAN = Command("config plan", "the steps from the table as it is to a configuration", plan_arguments, plan)
+COMMANDS = (CHECK, DIFF, PLAN)

@@ -139,3 +139,4 @@ def _real(to: Destination) -> Real:
 
 LINT = Command("config lint", "settings that are allowed and doubtful", lint_arguments, lint)
 IMPORT = Command("config import", "a configuration from a live table", import_arguments, run_import)
+COMMANDS = (LINT, IMPORT)

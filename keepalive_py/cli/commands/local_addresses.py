@@ -38,7 +38,7 @@ def _percent(text: str) -> float:
 def run(given: argparse.Namespace) -> int:
     """Exit status 2 when an address is at the threshold or above."""
     try:
-        found = of_sessions(run_in(given.namespace, kernel.read))
+        found = run_in(given.namespace, lambda: of_sessions(kernel.read()))
         counted = failures(run_in(given.namespace, kernel.conntrack_statistics))
     except (KeepaliveError, OSError) as error:
         print(error, file=sys.stderr)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import itertools
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 
 from keepalive_py.cli.commands import Command
-from keepalive_py.dataplane.namespace import run_in
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.net import Protocol
 from keepalive_py.sessions import kernel
 from keepalive_py.sessions.model import (
     COUNTS,
+    NAMES,
     SORTS,
     End,
     Filter,
@@ -27,8 +29,9 @@ from keepalive_py.sessions.model import (
 )
 
 CLEAR = "\x1b[H\x1b[2J"
-COLUMNS = "{:<5} {:<24} {:<24} {:<24} {:<24} {:<12} {:>7}"
-HEADING = COLUMNS.format("Proto", "Client", "Virtual", "Local", "Real server", "State", "Timeout")
+COLUMNS = "%-5s %-24s %-24s %-24s %-24s %-12s %7s"
+HEADING = COLUMNS % ("Proto", "Client", "Virtual", "Local", "Real server", "State", "Timeout")
+AT_ONCE = 1000  # rows made into JSON
 SOME = 20  # rows of a live view without --limit
 
 
@@ -76,12 +79,34 @@ def run(given: argparse.Namespace) -> int:
         for turn in itertools.count() if given.watch else range(1):
             if turn:
                 time.sleep(max(given.watch, 0.1))
-            found = wanted(given).select(run_in(given.namespace, kernel.read))
-            show(given, found)
+            with without_collector():
+                show(given, found(given))
+                sys.stdout.flush()
     except (KeepaliveError, OSError) as error:
+        if isinstance(error, BrokenPipeError):
+            raise
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """A large table has no cycles, and looking for them takes longer than all the rest."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def found(given: argparse.Namespace) -> Iterator[Session]:
+    if given.namespace is None:
+        return wanted(given).select(kernel.read())
+    # Imported late: it would take longer than to read a hundred thousand sessions.
+    from keepalive_py.dataplane.namespace import run_in
+
+    return iter(run_in(given.namespace, lambda: list(wanted(given).select(kernel.read()))))
 
 
 def wanted(given: argparse.Namespace) -> Filter:
@@ -95,41 +120,59 @@ def wanted(given: argparse.Namespace) -> Filter:
     )
 
 
-def _show_json(given: argparse.Namespace, found: Sequence[Session]) -> None:
+def _show_json(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
+    """One row a line; with --watch all on one, so that a line is a document."""
     if given.top:
-        counted = count(found, given.top)[: given.limit]
-        document: object = [{given.top: what, "sessions": number} for what, number in counted]
+        counted = count(sessions, given.top)[: given.limit]
+        rows: Iterable[dict[str, object]] = ({given.top: what, "sessions": many} for what, many in counted)
     else:
-        document = [as_row(one) for one in _in_order(given, found)]
-    print(json.dumps(document, indent=None if given.watch else 2), flush=True)
+        rows = map(as_row, _in_order(given, sessions)[: given.limit])
+    between = ", " if given.watch else ",\n"
+    sys.stdout.write("[")
+    rows = iter(rows)
+    first = True
+    while some := list(itertools.islice(rows, AT_ONCE)):
+        sys.stdout.write(
+            ("" if first else between) + json.dumps(some)[1:-1].replace("}, {", "}" + between + "{")
+        )
+        first = False
+    sys.stdout.write("]\n")
 
 
-def _show_text(given: argparse.Namespace, found: Sequence[Session]) -> None:
+def _show_text(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
     live = bool(given.watch) and sys.stdout.isatty()
     if live and not given.limit:
         given.limit = SOME
-    lines = _counted(given, found) if given.top else _listed(given, found)
-    print((CLEAR if live else "") + "\n".join(lines), flush=True)
+    lines = _counted(given, sessions) if given.top else _listed(given, sessions)
+    if live:
+        sys.stdout.write(CLEAR + "\n".join(lines) + "\n")  # at once, or it flickers
+    else:
+        sys.stdout.writelines(line + "\n" for line in lines)
 
 
-def _counted(given: argparse.Namespace, found: Sequence[Session]) -> list[str]:
-    rows = [f"{number:>9}  {what}" for what, number in count(found, given.top)[: given.limit]]
-    return [f"{'Sessions':>9}  {given.top.capitalize()}", *rows, f"{len(found):>9}  in all"]
+def _counted(given: argparse.Namespace, sessions: Iterator[Session]) -> Iterator[str]:
+    counted = count(sessions, given.top)
+    yield f"{'Sessions':>9}  {given.top.capitalize()}"
+    for what, number in counted[: given.limit]:
+        yield f"{number:>9}  {what}"
+    yield f"{sum(number for _, number in counted):>9}  in all"
 
 
-def _listed(given: argparse.Namespace, found: Sequence[Session]) -> list[str]:
-    rows = [_row(one) for one in _in_order(given, found)]
-    return [HEADING, *rows, f"{len(rows)} of {len(found)} sessions"]
+def _listed(given: argparse.Namespace, sessions: Iterator[Session]) -> Iterator[str]:
+    ordered = _in_order(given, sessions)
+    yield HEADING
+    yield from map(_row, ordered[: given.limit])
+    yield f"{min(len(ordered), given.limit or len(ordered))} of {len(ordered)} sessions"
 
 
-def _in_order(given: argparse.Namespace, found: Sequence[Session]) -> list[Session]:
+def _in_order(given: argparse.Namespace, sessions: Iterator[Session]) -> list[Session]:
     key: Callable[[Session], object] = SORTS[given.sort]
-    return sorted(found, key=key, reverse=given.reverse)[: given.limit]  # type: ignore[arg-type]
+    return sorted(sessions, key=key, reverse=given.reverse)  # type: ignore[arg-type]
 
 
 def _row(one: Session) -> str:
-    return COLUMNS.format(
-        Protocol(one.protocol).name,
+    return COLUMNS % (
+        NAMES[one.protocol],
         show_end(one.client, one.client_port),
         show_end(one.virtual, one.virtual_port),
         show_end(one.local, one.local_port),

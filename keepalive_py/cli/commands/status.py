@@ -70,6 +70,7 @@ def summary(found: Row, paint: Paint) -> Iterator[str]:
     yield f"table      {', '.join(table_words(table, paint))}"
     if found["announcer"] is not None:
         yield f"announcer  {', '.join(announcer_words(found['announcer'], paint))}"
+    yield from full_words(found["local_addresses_full"], paint)
     yield from configuration_lines(found["configuration"], paint)
 
 
@@ -81,6 +82,12 @@ def configuration_lines(found: Row, paint: Paint) -> Iterator[str]:
     if found["refused"]:
         state = "held back" if found["held"] else "refused"
         yield paint("red", f"           a reload is {state}: {found['refused']}")
+
+
+def full_words(full: list[Row], paint: Paint) -> Iterator[str]:
+    for each in full:
+        words = f"{each['address']} has {each['share']:.0%} of its ports to {each['busiest']} in use"
+        yield paint("red", "full       ") + words
 
 
 def share(good: int, total: int, paint: Paint) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from keepalive_py.cli.commands.table import entry_as_json, lines
-from keepalive_py.cli.ctl import COMMANDS, main
+from keepalive_py.cli.ctl import commands, main
 from keepalive_py.cli.daemon import main as daemon_main
 from keepalive_py.config.model import SchedulerFlag
 from keepalive_py.dataplane.port import Counters, ServiceCounters
@@ -44,7 +44,7 @@ def written(tmp_path: Path) -> Write:
     return write
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+@pytest.mark.parametrize("command", list(commands()), ids=lambda command: command.name)
 def test_every_command_explains_itself(command, capsys: pytest.CaptureFixture[str]) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(SystemExit) as ended:
         main([*command.name.split(), "--help"])

@@ -4,6 +4,7 @@ import pytest
 from strategies import loaded
 
 from keepalive_py.config.diagnostics import Severity
+from keepalive_py.config.model import SchedulerFlag
 from keepalive_py.config.writer import write
 from keepalive_py.health.lifecycle import start
 from keepalive_py.plan.desired import desired
@@ -156,9 +157,11 @@ def test_an_unknown_group_is_an_error():
     assert codes(of_service(group=""))[0] == "unknown-group"
 
 
-def test_one_packet_scheduling_is_warned_of():
+def test_one_packet_scheduling_is_refused():
     answer = loaded(GROUP + (SERVICE % "ops").replace("TCP\n", "UDP\n", 1))
     assert codes(answer) == ["ops-fullnat"]
+    assert [each.severity for each in answer.diagnostics if each.code == "ops-fullnat"] == [Severity.ERROR]
+    assert answer.config.virtual_servers[0].scheduler_flags is SchedulerFlag.NONE
 
 
 def test_nat_beside_fnat_is_warned_of():

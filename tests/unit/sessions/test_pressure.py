@@ -87,6 +87,6 @@ def test_the_command_as_json_and_its_threshold(capsys: pytest.CaptureFixture[str
 def test_a_host_without_ipvs_is_a_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(kernel, "IP_VS_CONN", kernel.Path("/nonexistent/ip_vs_conn"))
+    monkeypatch.setattr(kernel, "SERVICES", kernel.Path("/nonexistent/ip_vs"))
     assert ctl.main(["local-addresses"]) == 1
     assert "a kernel with IPVS" in capsys.readouterr().err

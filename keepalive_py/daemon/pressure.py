@@ -1,0 +1,130 @@
+"""Warns while there is time that local addresses run out of ports, or conntrack of entries.
+
+Looked at twice a minute, in a thread, and only with FULLNAT services in the kernel. All sessions
+are read only when some real server has so many that an address could be near its limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from keepalive_py.config.model import Config
+from keepalive_py.daemon import voice
+from keepalive_py.errors import KeepaliveError
+from keepalive_py.net import Address
+from keepalive_py.plan.desired import local_addresses
+from keepalive_py.sessions import kernel
+from keepalive_py.sessions.pressure import (
+    CALM,
+    FULL,
+    PORTS,
+    WARN,
+    Pressure,
+    failures,
+    is_crowded,
+    of_sessions,
+)
+
+EVERY: Final = 30.0  # s
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was seen. `entries` of conntrack, of at most `limit` (0: no conntrack). `failures`
+    since boot, as `sessions.pressure.failures`."""
+
+    addresses: tuple[Pressure, ...] = ()
+    entries: int = 0
+    limit: int = 0
+    failures: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_full(self) -> bool:
+        return self.limit > 0 and self.entries >= FULL * self.limit
+
+
+def look() -> Sight:
+    """Blocks. Raises KeepaliveError, OSError."""
+    crowded = is_crowded(kernel.services())
+    addresses = of_sessions(kernel.read()) if crowded else []
+    counted = failures(kernel.conntrack_statistics())
+    return Sight(
+        tuple(each for each in addresses if each.share >= CALM), *kernel.conntrack_entries(), counted
+    )
+
+
+class PressureWatch:
+    """`active`: local addresses are the kernel's."""
+
+    def __init__(self, active: bool, look: Callable[[], Sight] = look) -> None:
+        self.active = active
+        self.look = look
+        self.seen = Sight()
+        self.full: set[Address] = set()
+        self.table_full = False
+        self.task: asyncio.Task[None] | None = None
+
+    def follow(self, config: Config) -> None:
+        wanted = self.active and any(local_addresses(vs, config) for vs in config.virtual_servers)
+        if wanted and self.task is None:
+            self.task = asyncio.get_running_loop().create_task(self.run(), name="local addresses' ports")
+        elif not wanted:
+            self.close()
+
+    def close(self) -> None:
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
+        self.seen = Sight()
+
+    async def run(self) -> None:
+        said = ""
+        while True:
+            await asyncio.sleep(EVERY)
+            try:
+                self.take(await asyncio.to_thread(self.look))
+                said = ""
+            except (KeepaliveError, OSError) as error:
+                if str(error) != said:
+                    said = str(error)
+                    voice.warn(f"local addresses: their sessions cannot be counted: {error}")
+
+    def take(self, seen: Sight) -> None:
+        """Say what is new about it."""
+        self.seen = seen
+        for each in seen.addresses:
+            if each.share >= WARN and each.address not in self.full:
+                self.full.add(each.address)
+                voice.warn(
+                    f"Local address {each.address} has {each.share:.0%} of its ports to {each.busiest}"
+                    " in use: add addresses to its local_address_group"
+                )
+        for address in self.full - {each.address for each in seen.addresses}:
+            self.full.discard(address)
+            voice.log.info(f"Local address {address} has ports again")
+        if seen.is_full and not self.table_full:
+            voice.warn(
+                f"conntrack has {seen.entries} of at most {seen.limit} entries: FULLNAT will have no new"
+                " connections: raise net.netfilter.nf_conntrack_max"
+            )
+        self.table_full = seen.is_full
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "full": [
+                {
+                    "address": str(each.address),
+                    "sessions": each.sessions,
+                    "busiest": each.busiest,
+                    "busiest_sessions": each.busiest_sessions,
+                    "ports": PORTS,
+                    "share": round(each.share, 4),
+                }
+                for each in self.seen.addresses
+                if each.share >= WARN
+            ],
+            "conntrack": {"entries": self.seen.entries, "limit": self.seen.limit, **self.seen.failures},
+        }
