@@ -14,6 +14,7 @@ from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
 from keepalive_py.config.forwarding import Forwarding
 from keepalive_py.config.model import Config, RealServer, VirtualServer
+from keepalive_py.config.virtual_server_group import LocalSpan
 from keepalive_py.net import Protocol
 
 __all__ = ["RULES", "lint"]
@@ -94,6 +95,20 @@ def _fullnat_alone(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
             "addresses-without-fullnat",
             f"local_address_group {vs.local_address_group} is not used: no real server is FNAT",
             vs.where,
+        )
+
+
+def _unbound_sources(config: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
+    group = config.local_address_groups.get(vs.local_address_group or "")
+    if group is None or not vs.check_from_local_address:
+        return
+    loose = [span for span in group.addresses if not isinstance(span, LocalSpan)]
+    if loose:
+        yield _doubt(
+            "checks-from-unbound-addresses",
+            f"checks leave from {', '.join(map(str, loose))}, which no line of the group has bound",
+            vs.where,
+            f"name an interface in local_address_group {group.name} (`lo` will do), or bind them yourself",
         )
 
 
@@ -227,6 +242,7 @@ RULES: Final[tuple[Rule, ...]] = (
     _uneven_intervals,
     _udp_unchecked,
     _fullnat_alone,
+    _unbound_sources,
     _sorry_is_real,
     _always_in,
     _idle_sorry_server,

@@ -83,7 +83,7 @@ class Config:
     )  # fmt: skip
     local_address_groups: Mapping[str, LocalAddressGroup] = keyword(
         "local_address_group", LOCAL_LINES, factory=dict, again=Again.REFUSED, since="ours",
-        doc="Addresses that FNAT connects from.",
+        doc="Addresses that FNAT connects from; bound on the interface that a line names.",
     )  # fmt: skip
     virtual_servers: tuple[VirtualServer, ...] = keyword(
         "virtual_server", Block(VirtualServer, ServiceHead(), deferred=True), default=(), repeated=True,

@@ -44,6 +44,14 @@ def test_a_sound_configuration_has_no_doubts():
             "addresses-without-fullnat",
             {"before": "local_address_group g {\n 10.0.0.1\n}\n", "more": "laddr_group_name g"},
         ),
+        (
+            "checks-from-unbound-addresses",
+            {
+                "before": "local_address_group g {\n 10.0.0.1\n 10.0.0.2 lo\n}\n",
+                "more": "laddr_group_name g\n check_from_local_address",
+                "kind": "FNAT",
+            },
+        ),
         ("checks-without-effect", {"more": "depool_threshold 50%"}),
         ("idle-sorry-server", {"more": "depool_threshold 50%\n sorry_server 192.0.2.9 80"}),
         ("slow-start-unweighed", {"more": "slow_start 10"}),
