@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -94,14 +94,24 @@ class Loopback(Generic[P]):
 
     def _run(self, steps: Sequence[Step], index: Mapping[str, int], outcome: Outcome) -> None:
         if steps:
-            self.ownership.claim((step.address, step.name) for step in steps if step.add)
+            claimed = [(step.address, step.name) for step in steps if step.add]
+            self._remember(lambda: self.ownership.claim(claimed), outcome)
             failed = self.kernel.batch([step.request(index[step.name]) for step in steps])
             for place, number in failed.items():
                 step = steps[place]
                 if number != (errno.EEXIST if step.add else errno.EADDRNOTAVAIL):
                     outcome.refused.append(f"{step}: {os.strerror(number)}")
         ours, _, _ = self._read()
-        self.ownership.settle(ours)
+        self._remember(lambda: self.ownership.settle(ours), outcome)
+
+    def _remember(self, write: Callable[[], None], outcome: Outcome) -> None:
+        """What cannot be written down is no reason to do nothing where the kernel remembers it."""
+        try:
+            write()
+        except OSError as error:
+            if not self.kernel.marks:
+                raise
+            outcome.refused.append(f"what is ours is not remembered: {error}")
 
     def _position(self, names: Iterable[str]) -> P | None:
         for position, name in self.interfaces.items():

@@ -103,6 +103,24 @@ def test_an_address_that_is_not_wanted_any_more_goes(kernel: Kernel, tmp_path: P
     assert kernel.held == {}
 
 
+def test_a_full_disk_stops_nobody_whose_kernel_remembers(
+    kernel: Kernel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours = loopback(kernel, tmp_path)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("keepalive_py.announcer.ownership.write_json", full)
+    if kernel.marks:
+        assert "No space left" in ours.place({A: Position.ANNOUNCE}).refused[0]
+        assert kernel.where(A) == {"kavip"}
+    else:
+        with pytest.raises(OSError, match="No space left"):
+            ours.place({A: Position.ANNOUNCE})
+        assert kernel.where(A) == set()
+
+
 def test_a_foreign_address_is_never_touched(kernel: Kernel, tmp_path: Path) -> None:
     for name in ("lo", "kavip", "kahold"):
         kernel.theirs(A, name)
