@@ -12,7 +12,7 @@ Format: https://prometheus.io/docs/instrumenting/exposition_formats/, version 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 Json = Mapping[str, Any]
@@ -69,7 +69,13 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "uplink_up": (GAUGE, "1: the uplink is up."),
     "bgp_session_established": (GAUGE, "1: the routing daemon's session is."),
     "announcer_disagreements": (GAUGE, "Addresses that are not exported as they should be."),
+    # the modules of the toa block
+    "module_loaded": (GAUGE, "1: the kernel module is loaded."),
+    "module_works": (GAUGE, "1: a handshake proved that it works; 0: that it does not; absent: not known."),
+    "module_layout_works": (GAUGE, "The same for a layout of the option and a kind of listener."),
+    "module_counter_total": (COUNTER, "What the module has counted, on each processor."),
 }  # fmt: skip
+UNTRIED: Final = "could not be tried"  # a verdict on a module
 GAUGES: Final = ("active_connections", "inactive_connections", "persistent_connections")
 ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
@@ -138,6 +144,7 @@ def daemon_metrics(out: Exposition, found: Json) -> None:
     probe_metrics(out, found["probes"])
     if found["announcer"]:
         announcer_metrics(out, found["announcer"])
+    module_metrics(out, found["modules"].values())
 
 
 def table_metrics(out: Exposition, table: Json) -> None:
@@ -169,6 +176,22 @@ def announcer_metrics(out: Exposition, announcer: Json) -> None:
         established = each["state"].lower() == "established"
         out.add("bgp_session_established", established, labelled(session=name, neighbour=each["neighbour"]))
     out.add("announcer_disagreements", len(announcer.get("disagreements", ())))
+
+
+def module_metrics(out: Exposition, modules: Iterable[Json]) -> None:
+    for each in modules:
+        labels = labelled(module=each["name"])
+        version = (each["loaded"] or {}).get("version", "")
+        out.add("module_loaded", each["loaded"] is not None, f"{labels},{labelled(version=version)}")
+        if each["standing"] != "unknown":
+            out.add("module_works", each["standing"] == "yes", labels)
+        for result in each["verification"] or ():
+            if result["verdict"] != UNTRIED:
+                which = labelled(layout=result["layout"], listener=result["listener"])
+                out.add("module_layout_works", result["verdict"] == "works", f"{labels},{which}")
+        for name, processors in each["counters_by_processor"].items():
+            for cpu, count in enumerate(processors):
+                out.add("module_counter_total", count, f"{labels},{labelled(name=name, cpu=cpu)}")
 
 
 def service_metrics(out: Exposition, row: Json) -> None:

@@ -18,11 +18,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from keepalive_py.control.metrics import Exposition, module_metrics
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.modules import Modules
 from keepalive_py.health.fitness import Standing
 from keepalive_py.net import Endpoint
-from keepalive_py.toa.metrics import metrics
 
 __all__ = ["Agent"]
 
@@ -79,7 +79,9 @@ def as_json(modules: Modules, _request: web.Request) -> web.Response:
 
 
 def as_metrics(modules: Modules, _request: web.Request) -> web.Response:
-    return web.Response(text=metrics(modules.states.values()))
+    out = Exposition()
+    module_metrics(out, modules.rows())
+    return web.Response(body=b"".join(out.pieces()), content_type="text/plain", charset="utf-8")
 
 
 def peer(_modules: Modules, request: web.Request) -> web.Response:

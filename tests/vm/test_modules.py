@@ -218,9 +218,9 @@ def test_without_privilege_it_says_what_it_lacks(steps: Steps) -> None:
 def test_the_role_loads_and_proves_its_module(steps: Steps) -> None:
     assert (steps["role healthy"]["status"], steps["role healthy"]["out"]) == (200, "ok\ntoa: works\n")
     metrics = steps["role metrics"]["out"]
-    assert 'keepalive_py_toa_module_works{module="toa"} 1\n' in metrics
-    assert 'keepalive_py_toa_layout_works{module="toa",layout="toa6",listener="IPv6"} 1\n' in metrics
-    assert 'keepalive_py_toa_counter_total{module="toa",name="getname_toa_ok",cpu="0"}' in metrics
+    assert 'keepalive_module_works{module="toa"} 1\n' in metrics
+    assert 'keepalive_module_layout_works{module="toa",layout="toa6",listener="IPv6"} 1\n' in metrics
+    assert 'keepalive_module_counter_total{module="toa",name="getname_toa_ok",cpu="0"}' in metrics
 
 
 @pytest.mark.parametrize("step", ["check", "check v6"])

@@ -94,10 +94,10 @@ async def test_metrics(asking: Asking) -> None:
     asking.set(Verdict.BROKEN)
     _, body = await asking.get("/metrics")
 
-    assert 'keepalive_py_toa_module_loaded{module="toa",version="2"} 1\n' in body
-    assert 'keepalive_py_toa_module_works{module="toa"} 0\n' in body
-    assert 'keepalive_py_toa_layout_works{module="toa",layout="toa4",listener="IPv4"} 0\n' in body
-    assert 'keepalive_py_toa_counter_total{module="toa",name="getname_toa_ok",cpu="1"} 2\n' in body
+    assert 'keepalive_module_loaded{module="toa",version="2"} 1\n' in body
+    assert 'keepalive_module_works{module="toa"} 0\n' in body
+    assert 'keepalive_module_layout_works{module="toa",layout="toa4",listener="IPv4"} 0\n' in body
+    assert 'keepalive_module_counter_total{module="toa",name="getname_toa_ok",cpu="1"} 2\n' in body
 
 
 async def test_what_is_not_known_is_no_number(asking: Asking) -> None:
