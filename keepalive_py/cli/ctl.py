@@ -23,6 +23,7 @@ FILES = (
     "config_fmt",
     "config_versions",
     "config_render",
+    "config_explain",
     "config_tools",
     "table",
     "sessions",
@@ -32,6 +33,7 @@ FILES = (
     "feed",
     "render",
     "ecmp",
+    "completion",
     "toa",
     "lab",
 )

@@ -42,6 +42,13 @@ __all__ = ["CheckKind", "Loaded", "SIDE_FILE", "language", "load", "scripts_of"]
 SIDE_FILE = "keepalive_py.conf"
 
 
+class Written(Protocol):
+    """Notes which line set what; see `provenance`."""
+
+    def note(self, draft: Draft) -> None:
+        """A virtual server as it was written."""
+
+
 class CheckKind(Protocol):
     """What is needed of an entry of the registry of checkers."""
 
@@ -77,11 +84,12 @@ def load(
     options: ReadOptions,
     registry: Registry,
     extra_file: str | None = None,
+    written: Written | None = None,
 ) -> Loaded:
     """Reads and checks a configuration. Every problem is a diagnostic; nothing is raised.
 
     `extra_file` names the side file; without it, the one beside the main file is read if there
-    is one.
+    is one. `written` is told where the settings of virtual servers stand.
     """
     diagnostics = Diagnostics()
     top = Draft(Config, "", None, diagnostics)
@@ -90,6 +98,9 @@ def load(
     side = join(directory_of(path), SIDE_FILE) if extra_file is None else extra_file
     if files and (extra_file or not isinstance(source.read(side), SourceProblem)):
         files += reading.read_side(side)
+    if written is not None:
+        for draft in top.values.get("virtual_servers", ()):
+            written.note(draft)
     config = _config(top, tuple(files))
     found = tuple(diagnostics)
     fatal = any(each.exit_class is ExitClass.MISSING_PARAMETER for each in found)

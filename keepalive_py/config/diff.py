@@ -15,7 +15,7 @@ from keepalive_py.config.schema import keywords_of
 from keepalive_py.config.virtual_server import Service, ServiceHead
 from keepalive_py.config.virtual_server_group import MemberLine
 
-__all__ = ["Change", "ChangeKind", "diff", "service_name"]
+__all__ = ["Change", "ChangeKind", "diff", "service_name", "shown"]
 
 
 class ChangeKind(enum.Enum):
@@ -135,7 +135,7 @@ def _fields(old: Any, new: Any, place: Place, skip: tuple[str, ...] = ()) -> Ite
     for name, label in _labels(block):
         before, after = getattr(old, name), getattr(new, name)
         if before != after and name not in skip:
-            yield Change(ChangeKind.CHANGED, place, label, _shown(before), _shown(after))
+            yield Change(ChangeKind.CHANGED, place, label, shown(before), shown(after))
 
 
 @cache
@@ -149,7 +149,7 @@ def _labels(block: type) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value for people: members of enumerations by name, commands as written."""
     if value is None:
         return "(none)"
@@ -161,8 +161,7 @@ def _shown(value: Any) -> str:
         return value.hex()
     if isinstance(value, (tuple, frozenset)):
         return (
-            " ".join(sorted(map(_shown, value)) if isinstance(value, frozenset) else map(_shown, value))
-            or "()"
+            " ".join(sorted(map(shown, value)) if isinstance(value, frozenset) else map(shown, value)) or "()"
         )
     if dataclasses.is_dataclass(value) and type(value).__str__ is object.__str__:
         return _block_shown(value)
@@ -175,7 +174,7 @@ def _block_shown(value: Any) -> str:
     for field in dataclasses.fields(value):
         found = getattr(value, field.name)
         if field.compare and found != field.default:
-            parts.append(f"{field.name}={_shown(found)}")
+            parts.append(f"{field.name}={shown(found)}")
     return f"({', '.join(parts)})"
 
 

@@ -12,6 +12,7 @@ from typing import Final
 
 from keepalive_py.config.check import CheckConfig, NetworkCheckConfig
 from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
+from keepalive_py.config.diff import service_name
 from keepalive_py.config.forwarding import Forwarding
 from keepalive_py.config.model import Config, RealServer, VirtualServer
 from keepalive_py.config.virtual_server_group import LocalSpan
@@ -34,6 +35,7 @@ def lint(config: Config) -> list[Diagnostic]:
     return [
         *(found for vs in config.virtual_servers for rule in RULES for found in rule(config, vs)),
         *_same_service_twice(config),
+        *_uneven_across_services(config),
     ]
 
 
@@ -206,6 +208,27 @@ def _damped_in_vain(_: Config, vs: VirtualServer) -> Iterator[Diagnostic]:
             vs.where,
             "what a failure is charged is forgotten before the server can fail again",
         )
+
+
+def _uneven_across_services(config: Config) -> Iterator[Diagnostic]:
+    """The same check of the same server under several services runs once, as often as the most
+    eager of them asks; it is rarely meant to differ."""
+    first: dict[object, tuple[VirtualServer, RealServer, CheckConfig]] = {}
+    told: set[object] = set()
+    for vs in config.virtual_servers:
+        for rs, check in _checks(vs):
+            subject = (rs.endpoint, check.identity())
+            other, _, known = first.setdefault(subject, (vs, rs, check))
+            if other is vs or known.delay_loop == check.delay_loop or subject in told:
+                continue
+            told.add(subject)
+            place = f" (line {known.where.line})" if known.where is not None else ""
+            yield _doubt(
+                "uneven-intervals",
+                f"{check.KIND} of {rs.endpoint} runs every {check.delay_loop:g} s here and every"
+                f" {known.delay_loop:g} s in {service_name(other)}{place}",
+                check.where or rs.where,
+            )
 
 
 def _same_service_twice(config: Config) -> Iterator[Diagnostic]:

@@ -17,7 +17,7 @@ from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.schema import NOTHING, Keyword, SameAs, keywords_of
 from keepalive_py.config.vrrp import Kept
 
-__all__ = ["reference", "status"]
+__all__ = ["reference", "row", "status"]
 
 OPENING: Final = """\
 # Keywords
@@ -122,17 +122,15 @@ def _table(keywords: Iterable[Keyword]) -> list[str]:
     return [*HEADER, *rows] if rows else ["It has no keywords of its own."]
 
 
-def _row(keyword: Keyword) -> str:
+def row(keyword: Keyword) -> tuple[str, ...]:
+    """The cells of its row, in the order of the header."""
     names = ", ".join(f"`{name}`" for name in (keyword.name, *keyword.aliases))
-    cells = [
-        names,
-        _value(keyword),
-        keyword.unit,
-        _default(keyword),
-        keyword.since,
-        _meaning(keyword),
-        status(keyword),
-    ]
+    about = (_value(keyword), keyword.unit, _default(keyword), keyword.since)
+    return names, *about, _meaning(keyword), status(keyword)
+
+
+def _row(keyword: Keyword) -> str:
+    cells = row(keyword)
     return "| " + " | ".join(cell.replace("|", "\\|") or NONE for cell in cells) + " |"
 
 

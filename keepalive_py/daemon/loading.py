@@ -10,16 +10,17 @@ import os
 import pwd
 import random
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.build import Loaded, scripts_of
 from keepalive_py.config.build import load as load_config
-from keepalive_py.config.diagnostics import Diagnostic, Severity
+from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
 from keepalive_py.config.includes import escaped
 from keepalive_py.config.model import Config, GlobalDefs
 from keepalive_py.config.preprocess import ReadOptions
+from keepalive_py.config.provenance import Written
 from keepalive_py.config.source import Source
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.vetting import Vetting
@@ -119,7 +120,20 @@ def read(options: Options) -> Loaded:
     return mapped(parsed(options, source, main_of(options, source), options.extra_file), source)
 
 
-def parsed(options: Options, source: Source, main: str, extra: str | None) -> Loaded:
+def read_with_places(options: Options) -> tuple[Loaded, Written, Callable[[Span], Span]]:
+    """Also where every setting stands, and where that is in the template, if there is one."""
+    source, written = source_of(options), Written()
+    loaded = parsed(options, source, main_of(options, source), options.extra_file, written)
+    return (
+        mapped(loaded, source),
+        written,
+        source.place if isinstance(source, Rendered) else lambda span: span,
+    )
+
+
+def parsed(
+    options: Options, source: Source, main: str, extra: str | None, written: Written | None = None
+) -> Loaded:
     reading = ReadOptions(
         config_id=node_of(options),
         strict_includes=options.all_config,
@@ -127,7 +141,7 @@ def parsed(options: Options, source: Source, main: str, extra: str | None) -> Lo
         random=random.randint,
         directory=os.getcwd(),
     )
-    return load_config(main, source, reading, REGISTRY, extra)
+    return load_config(main, source, reading, REGISTRY, extra, written)
 
 
 def judged(loaded: Loaded) -> Ready:

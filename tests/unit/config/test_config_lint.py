@@ -71,3 +71,10 @@ def test_the_place_is_told():
     (doubt,) = lint(loaded(text).config)
 
     assert doubt.subject.line == 8
+
+
+def test_the_same_check_at_two_paces_in_two_services():
+    other = SERVICE.format(more="delay_loop 20", server=SOUND, protocol="TCP", kind="NAT")
+    other = other.replace("192.0.2.1 80", "192.0.2.9 80")
+    assert found(after=other) == ["uneven-intervals"]
+    assert found(after=other.replace("delay_loop 20", "")) == []
