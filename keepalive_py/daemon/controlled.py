@@ -78,6 +78,7 @@ class Controlled:
             "started": round(self.life.born, 3),
             "uptime": round(time.time() - self.life.born, 3),
             "resident_kilobytes": dump.resident_kilobytes(),
+            "tasks": len(asyncio.all_tasks()),
             "reloads": supervisor.reloads,
             **counted(supervisor.services),
             "table": supervisor.table_state(),
