@@ -111,6 +111,8 @@ class Configuring:
         self.plan: tuple[str, ...] = ()
         self.verified: bool | None = None  # None: it was not looked at
         self._back_to = 0  # the generation that the next reload is to read
+        self._radius: Held | None = None
+        self._digest = ""
         self._confirmed = ""  # the digest that may remove what it wants
         self._known_refusals: set[tuple[Step, int]] = set()
         self._waiting: list[asyncio.Future[None]] = []
@@ -134,7 +136,13 @@ class Configuring:
         self._served, self._waiting = self._waiting, []
 
     def load(self) -> Ready:
-        """In a thread. What the next configuration is read from."""
+        """In a thread. What the next configuration is, and how much it would remove."""
+        ready = self._load()
+        self._radius = None if ready.generation else blast_radius(self.options, self.running, ready)
+        self._digest = ready.capture.digest
+        return ready
+
+    def _load(self) -> Ready:
         number, self._back_to = self._back_to, 0
         files = load(self.options)
         if not number:
@@ -145,11 +153,9 @@ class Configuring:
             return replace(files, config=None, why=f"generation {number} is gone or damaged")
         return replace(found, pinned=True)
 
-    def held(self, ready: Ready) -> Held | None:
-        """Whether it takes away too much. Going back is a person's word already."""
-        if ready.generation or ready.capture.digest == self._confirmed:
-            return None
-        return blast_radius(self.options, self.running, ready)
+    def held(self) -> Held | None:
+        """Whether what was loaded takes away too much. Going back is a person's word already."""
+        return None if self._digest == self._confirmed else self._radius
 
     def refuse(self, ready: Ready, why: str, held: Held | None = None) -> None:
         told = ready.errors or list(ready.diagnostics)

@@ -228,7 +228,7 @@ class Life:
             voice.complain(ready.errors)
             self.refused(ready, why)
             return
-        held = self.configuring.held(ready)
+        held = self.configuring.held()
         if held is not None:
             self.refused(ready, f"{held}: `keepalive-ctl config apply --confirm` lets it pass", held)
             return

@@ -177,3 +177,42 @@ def test_what_the_kernel_refuses_is_undone(daemon: Kept) -> None:
     daemon.config.write_text(THREE.replace("weight 1", "weight 7"))
     assert daemon.ctl("apply")[0] == 0
     assert daemon.status()["verified"] is True
+
+
+def test_a_template_and_its_values_are_watched(daemon: Kept, tmp_path: Path) -> None:
+    """What is wrong with either is told at its line, and changes nothing."""
+    template, values = tmp_path / "lb.conf.j2", tmp_path / "values.yaml"
+    template.write_text(THREE.replace("weight 1", "weight {{ weight }}"))
+    values.write_text("weight: 5\n")
+    daemon.begin("--watch", "--template", str(template), "--values", str(values))
+
+    def refused_at(place: str) -> bool:
+        refusal = daemon.status()["refused"]
+        where = refusal["diagnostics"][0]["where"] if refusal else None
+        return where is not None and f"{where['file']}:{where['line']}" == place
+
+    values.write_text("weight: 7\n")
+    until(lambda: daemon.status()["generation"] == 2, "the values are watched")
+    assert any("weight 5 -> 7" in line for line in daemon.status()["last_plan"])
+    values.write_text("weight: [\n")
+    until(lambda: refused_at(f"{values}:2"), "broken values")
+    values.write_text("wait: 7\n")
+    until(lambda: refused_at(f"{template}:7"), "a name that is not defined")
+    values.write_text("weight: many\n")
+    until(lambda: refused_at(f"{template}:7"), "a mistake in the text")
+    assert daemon.status()["generation"] == 2
+    values.write_text("weight: 8\n")
+    until(lambda: daemon.status()["generation"] == 3, "well again")
+    template.write_text(template.read_text().replace("lb_algo rr", "lb_algo wrr"))
+    until(lambda: daemon.status()["generation"] == 4, "the template is watched")
+
+
+def test_a_script_that_appears_is_noticed(daemon: Kept, tmp_path: Path) -> None:
+    script = tmp_path / "check.sh"
+    check = f"MISC_CHECK {{\n misc_path {script}\n }}"
+    daemon.config.write_text(THREE.replace("weight 1", f"weight 1\n {check}", 1))
+    daemon.begin("--watch")
+    assert any("check.sh" in line and "not" in line for line in daemon.lines())
+    script.write_text("#!/bin/sh\nexit 0\n")
+    script.chmod(0o755)
+    daemon.says("Reload complete")
