@@ -30,6 +30,12 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "fifo_lines_lost_total": (COUNTER, "Lines that a FIFO's reader did not take."),
     "mails_waiting": (GAUGE, "Mails that are not sent yet."),
     "overrides": (GAUGE, "Orders of operators about real servers that hold."),
+    # the configuration
+    "config_info": (GAUGE, "1; digest and generation of what runs are labels."),
+    "config_since_seconds": (GAUGE, "When it began to run, in seconds since 1970."),
+    "config_is_of_files": (GAUGE, "1: it is what the files said when they were read; 0: an older one runs."),
+    "config_refused": (GAUGE, "1: what the files said last is refused or held back."),
+    "config_held": (GAUGE, "1: it waits for a confirmation."),
     # the kernel's table
     "table_settled": (GAUGE, "1: the table is as wanted, as far as we know."),
     "table_refused_steps": (GAUGE, "Steps that the kernel refused at the last comparison."),
@@ -145,6 +151,16 @@ def daemon_metrics(out: Exposition, found: Json) -> None:
     if found["announcer"]:
         announcer_metrics(out, found["announcer"])
     module_metrics(out, found["modules"].values())
+
+
+def config_metrics(out: Exposition, found: Json) -> None:
+    """`found` is the summary of `daemon.configuring`."""
+    generation = "" if found["generation"] is None else found["generation"]
+    out.add("config_info", 1, labelled(digest=found["digest"], generation=generation))
+    out.add("config_since_seconds", found["since"])
+    out.add("config_is_of_files", not found["instead_of_files"])
+    out.add("config_refused", found["refused"] is not None)
+    out.add("config_held", found["held"])
 
 
 def table_metrics(out: Exposition, table: Json) -> None:

@@ -14,7 +14,7 @@ from keepalive_py import __version__
 from keepalive_py.control.faults import unavailable
 from keepalive_py.control.host import Json
 from keepalive_py.control.journal import Journal
-from keepalive_py.control.metrics import Exposition, daemon_metrics, service_metrics
+from keepalive_py.control.metrics import Exposition, config_metrics, daemon_metrics, service_metrics
 from keepalive_py.daemon import dump, orders
 from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.listing import TURN, Kept, joined
@@ -109,6 +109,7 @@ class Controlled:
     async def measured(self) -> list[bytes]:
         moment, out = dataclasses.replace(await self.moment(), past=False), Exposition()
         daemon_metrics(out, sections(moment))
+        config_metrics(out, self.life.configuring.summary())
         began = time.perf_counter()
         for row in service_rows(moment, Choice()):
             service_metrics(out, row)

@@ -157,7 +157,8 @@ class Life:
                 voice.say(line)
         if not supervisor.config.virtual_servers:
             voice.warn("There is no virtual server in the configuration: nothing to do")
-        self.systemd.ready(summary(supervisor.config))
+        instead = f"; generation {self.ready.generation}, not the files" if self.ready.instead_of else ""
+        self.systemd.ready(summary(supervisor.config) + instead)
 
     async def boundary_script(self, title: str) -> None:
         defs = self.config.global_defs

@@ -221,6 +221,8 @@ class _Workshop:
             made = (environment or self.plain).get_template(os.path.basename(self.template))
             return _limited(made.generate(values), self.template)
         except jinja2.TemplateNotFound as error:
+            if error.name:  # it may appear: it is watched
+                self.files.append(os.path.join(os.path.dirname(self.template), error.name))
             raise TemplateTrouble(f"there is no template {error.name}", self.template) from None
         except jinja2.TemplateSyntaxError as error:
             file = error.filename or self.template

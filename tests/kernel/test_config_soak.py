@@ -5,12 +5,13 @@ After every step the kernel's table is that of the last good configuration, ever
 reported with its place, and no connection fails. At the end memory, descriptors, threads and tasks
 are as they were.
 
-The edits are drawn with a seed, which a failure shows. KEEPALIVE_SOAK_SECONDS (40) is how long it
+The edits are drawn with a seed, which a failure shows. KEEPALIVE_SOAK_SECONDS (30) is how long it
 takes, KEEPALIVE_SOAK_SEED repeats a run.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import threading
@@ -27,14 +28,14 @@ from lab.servers import Server
 from lab.topology import VIP, Topology
 from lab.traffic import Client as Traffic
 from lab.traffic import Stream
-from lab.waiting import equal, eventually
+from lab.waiting import LabError, equal, eventually
 
-from keepalive_py.cli.client import Client, NotAnswered
+from keepalive_py.cli.client import Client, NotAnswered, Refused
 
 LACKING = lacking("ipvsadm", "ip")
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
-SECONDS = float(os.environ.get("KEEPALIVE_SOAK_SECONDS", "40"))
+SECONDS = float(os.environ.get("KEEPALIVE_SOAK_SECONDS", "30"))
 SEED = int(os.environ.get("KEEPALIVE_SOAK_SEED", str(random.randrange(10**6))))
 KILLS = 2 if SECONDS < 120 else int(SECONDS / 40)
 SETTLING = 25  # edits before the first look at memory
@@ -152,16 +153,24 @@ class Soak:
         )
         self.client = Client(str(self.daemon.control))
         self.done: list[str] = []
+        self.why = ""
 
     def start(self) -> None:
         self.daemon.start()
-        eventually(self.answers, within=60, what=f"the daemon\n{self.daemon.tail()}")
+        try:
+            eventually(self.answers, within=180, what="the daemon answers")
+        except LabError as late:
+            why = f"{self.why}, exit status {self.daemon.exit_status()}"
+            raise LabError(f"{late}: {why}\n{self.told()}") from None
 
     def answers(self) -> bool:
         try:
-            return bool(self.client.get("/v1/status")["pid"] == self.daemon.pid)
-        except NotAnswered:
+            found = self.client.get("/v1/status")["pid"]
+        except (NotAnswered, Refused) as error:
+            self.why = str(error)
             return False
+        self.why = f"{found} answers for {self.daemon.pid}"
+        return bool(found == self.daemon.pid)
 
     def apply(self) -> dict[str, Any]:
         found: dict[str, Any] = self.client.post("/v1/config/apply", confirm=False)
@@ -245,10 +254,8 @@ class Soak:
         equal(self.table, self.site.table(), within=30, what=f"the table after a kill\n{self.told()}")
 
     def ask_in_vain(self) -> None:
-        try:
+        with contextlib.suppress(NotAnswered, Refused):
             self.client.post("/v1/config/apply", confirm=False)
-        except NotAnswered:
-            return
 
     def broken_start(self) -> None:
         """Killed, and the file is broken when it comes back: the last good one runs."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from test_daemon_process import Daemon, until
 
+from keepalive_py.cli.client import Client
 from keepalive_py.cli.ctl import main
 
 OPTIONS = ("--last-good", "--roll-back", "--max-removals=40")
@@ -88,6 +89,9 @@ def test_too_many_removals_wait_for_a_word(daemon: Kept) -> None:
     daemon.says("Reloading ...", 2)
     until(lambda: daemon.status()["held"] is not None, "still held")
     assert daemon.status()["held"]["services"] == {"removed": 2, "of": 3}
+    metrics = Client(str(daemon.directory / "control.sock")).get("/metrics").splitlines()
+    wanted = {f"keepalive_config_{name} 1" for name in ("held", "refused", "is_of_files")}
+    assert wanted <= set(metrics)
     assert daemon.ctl("apply", "--confirm")[0] == 0
     found = daemon.status()
     assert (found["generation"], found["held"], len(found["last_plan"])) == (2, None, 2)

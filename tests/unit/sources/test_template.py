@@ -131,6 +131,10 @@ def test_a_template_that_cannot_be_rendered_is_no_configuration(write: Write, tm
     assert {str(tmp_path / "lb.conf.j2"), str(tmp_path / "v.yaml")} <= set(ready.watched)
 
 
+def test_an_include_that_is_not_there_is_waited_for(write: Write, tmp_path: Path) -> None:
+    assert str(tmp_path / "later.j2") in loaded(write, "{% include 'later.j2' %}").watched
+
+
 def test_what_it_includes_is_read_beside_it(write: Write, tmp_path: Path) -> None:
     write("more.conf", SERVICE.replace("{% for server in servers %}\n", "").replace("{% endfor %}\n", "")
           .replace("{{ server }}", "10.0.0.9").replace("{{ algo }}", "rr"))  # fmt: skip
