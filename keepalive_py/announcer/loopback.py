@@ -35,10 +35,12 @@ class Position(enum.Enum):
 
 @dataclass(slots=True)
 class Outcome:
-    """`repaired`: not where it was last put; `foreign`: somebody else's, on our interface."""
+    """`repaired`: not where it was last put, and put back; `left`: the same, and not put back;
+    `foreign`: somebody else's, on our interface."""
 
     moved: list[Address] = field(default_factory=list)
     repaired: list[Address] = field(default_factory=list)
+    left: list[Address] = field(default_factory=list)
     foreign: list[tuple[Address, str]] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
 
@@ -71,8 +73,9 @@ class Loopback(Generic[P]):
         ours, _, _ = self._read()
         return {address: self._position(names) for address, names in ours.items()}
 
-    def place(self, wanted: Mapping[Address, P]) -> Outcome:
-        """Put every address there, and take away all of ours that are not in it. Raises
+    def place(self, wanted: Mapping[Address, P], *, repair: bool = True) -> Outcome:
+        """Put every address there, and take away all of ours that are not in it. Without `repair`
+        those that somebody else moved stay where they are, until they are to move. Raises
         KernelRefused, OSError."""
         ours, foreign, index = self._read()
         outcome = Outcome()
@@ -83,7 +86,11 @@ class Loopback(Generic[P]):
             here = ours.get(address, frozenset())
             if name is not None and name in foreign.get(address, ()):
                 outcome.foreign.append((address, name))
-            elif here != (frozenset() if name is None else frozenset((name,))):
+            elif here == (frozenset() if name is None else frozenset((name,))):
+                continue
+            elif not repair and position is not None and self.last.get(address) == position:
+                outcome.left.append(address)
+            else:
                 steps += _steps(address, here, name, self.mark)
                 outcome.moved.append(address)
                 if position is not None and self.last.get(address) == position:

@@ -19,6 +19,7 @@ from typing import Final
 from keepalive_py.config.bgp_announcer import BgpAnnouncer
 from keepalive_py.config.dpvs import DpvsAgent
 from keepalive_py.config.kinds import Block
+from keepalive_py.config.reconcile import Reconcile
 from keepalive_py.config.toa import Toa
 
 __all__ = ["EXTRA_BLOCKS"]
@@ -27,4 +28,5 @@ EXTRA_BLOCKS: Final[dict[str, Block]] = {
     "dpvs": Block(DpvsAgent),
     "bgp_announcer": Block(BgpAnnouncer),
     "toa": Block(Toa),
+    "reconcile": Block(Reconcile),
 }

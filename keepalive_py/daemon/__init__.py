@@ -10,7 +10,7 @@ it and both processes' log lines are its own.
 | `reload_time` | the file that says when to reload |
 | `life` | start, signals, reload, stop; the only place that knows them all |
 | `supervisor` | configuration, health, probes, table, notifications: the wiring |
-| `writer`, `refusals` | the one task that changes the table; its mirror, reading, repair |
+| `writer`, `refusals`, `drift` | the one task that changes the table; its mirror, reading, repair |
 | `probes`, `files`, `sessions` | checks and who drives them: engine, watched files, BFD |
 | `addresses`, `kernel_settings` | ha_suspend's addresses; timeouts and sync daemons |
 | `state_directory`, `remembering` | small files over a restart; health in one of them |

@@ -84,6 +84,13 @@ class Host(View, Protocol):
 
     def module_standing(self, name: str) -> Standing | None: ...
 
+    @property
+    def repairs(self) -> bool:
+        """Whether what others changed is put right."""
+
+    def vip_drifted(self, text: str) -> None:
+        """Somebody else moved an address of ours."""
+
     journal: Journal
 
 
@@ -178,6 +185,7 @@ class Work:
         self.fits: dict[Address, Fitness] = {}
         self.found: dict[Address, Position | None] = {}
         self.leaving: dict[Address, Drain] = {}
+        self.left: frozenset[Address] = frozenset()
         self.uplinks: dict[str, UplinkSight] = {}
         self.sessions: dict[str, Session] = {}
         self.exports: Exports = {}
@@ -365,7 +373,7 @@ class Work:
         self.addresses_due = False
         wanted = {address: POSITIONS[policy.state] for address, policy in self.policies.items()}
         try:
-            self.tell_placed(self.loopback.place(wanted))
+            self.tell_placed(self.loopback.place(wanted, repair=self.host.repairs))
         except (KeepaliveError, OSError) as error:
             self.addresses_due = True
             self.complain(f"announcer: addresses: {error}")
@@ -374,7 +382,15 @@ class Work:
 
     def tell_placed(self, outcome: Outcome) -> None:
         for address in outcome.repaired:
-            self.say("vip_repaired", f"VIP {address} was moved by somebody else: put back", vip=address)
+            text = f"VIP {address} was moved by somebody else: put back"
+            self.say("vip_repaired", text, vip=address)
+            self.host.vip_drifted(text)
+        for address in outcome.left:
+            if address not in self.left:
+                text = f"VIP {address} was moved by somebody else: left, as `drift report` says"
+                self.say("vip_drifted", text, vip=address, loud=True)
+                self.host.vip_drifted(text)
+        self.left = frozenset(outcome.left)
         for address, name in outcome.foreign:
             self.complain(f"VIP {address} is on {name} and not put there by us: it is left as it is")
         for text in outcome.refused:

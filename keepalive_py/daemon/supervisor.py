@@ -21,10 +21,12 @@ from typing import Any
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop
+from keepalive_py.config.reconcile import DriftPolicy, ForeignPolicy, reconcile_of
 from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.addresses import AddressWatch
 from keepalive_py.daemon.announcing import Announcing
+from keepalive_py.daemon.drift import MOST_SHOWN, VIP_MOVED
 from keepalive_py.daemon.files import FileChecks
 from keepalive_py.daemon.guard_clock import GuardClock
 from keepalive_py.daemon.kernel_settings import KernelSettings, refusals_said
@@ -57,7 +59,6 @@ from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
 
-MOST_DRIFT_SHOWN = 100  # steps
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
 
 
@@ -90,7 +91,9 @@ class Supervisor:
         self.probes = Probes(engine, REGISTRY, self.verdict)
         self.files = FileChecks(asyncio.get_running_loop(), self.event_verdict)
         self.sessions = BfdChecks(asyncio.get_running_loop(), self.event_verdict)
-        self.writer = TableWriter(dataplane, self.wanted, self.notify, voice.warn, reconcile_interval)
+        self.writer = TableWriter(
+            dataplane, self.wanted, self.notify, voice.warn, reconcile_interval, self.drifted
+        )
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
@@ -111,7 +114,7 @@ class Supervisor:
     @property
     def table(self) -> Table:
         """The kernel's table as far as we know it."""
-        return self.writer.present
+        return self.writer.known
 
     @property
     def table_settled(self) -> bool:
@@ -130,7 +133,8 @@ class Supervisor:
         """What happened so far, by name."""
         return {
             "reloads": self.reloads,
-            "table_repairs": self.writer.repaired,
+            "table_repairs": self.writer.drift.repaired,
+            "drift": dict(self.writer.drift.counts),
             "refused_steps": self.writer.refused,
             "notify_scripts": self.notifier.scripts.started,
             "fifo_lines_lost": self.notifier.lines_lost,
@@ -140,20 +144,31 @@ class Supervisor:
 
     def statistics_kept(self) -> Mapping[str, object]:
         """What is counted on over a restart."""
-        return {"reloads": self.reloads, "table_repairs": self.writer.repaired, "events": dict(self.events)}
+        drift = self.writer.drift
+        return {
+            "reloads": self.reloads,
+            "table_repairs": drift.repaired,
+            "drift": dict(drift.counts),
+            "events": dict(self.events),
+        }
 
     def next_run(self, checker: CheckerState) -> float | None:
         return self.probes.next_run(checker)
 
     def table_state(self) -> dict[str, object]:
         """How the kernel's table is."""
-        writer = self.writer
+        writer, drift = self.writer, self.writer.drift.as_json()
         return {
             "dataplane": self.dataplane.name,
             "settled": writer.is_settled,
             "refused_steps": writer.refused,
-            "repaired": writer.repaired,
-            "drift": sorted(writer.drift)[:MOST_DRIFT_SHOWN],
+            "repaired": writer.drift.repaired,
+            "policy": writer.policy.drift.value,
+            "drift": [each["step"] for each in drift["standing"]],
+            "differences": drift["standing"],
+            "drift_counts": drift["counts"],
+            "foreign_policy": writer.policy.foreign_services.value,
+            "foreign_services": sorted(map(str, writer.foreign))[:MOST_SHOWN],
         }
 
     def announcer_state(self) -> dict[str, Any] | None:
@@ -199,6 +214,8 @@ class Supervisor:
         self.follow_events(self.probes.follow(self.services))
         self._task = asyncio.get_running_loop().create_task(self.writer.run(), name="table writer")
         self.writer.touch_everything()
+        if self.writer.policy.foreign_services is ForeignPolicy.REMOVE:
+            self.writer.read_again()
         await self.tell_armed(Reason.START)
         await self.writer.settled()
         self.remembering.start()
@@ -210,10 +227,11 @@ class Supervisor:
         """What a former process left of health; its statistics are counted on."""
         memory, kept = self.remembering.recalled()
         self.reloads += counted(kept.get("reloads"))
-        self.writer.repaired += counted(kept.get("table_repairs"))
-        events = kept.get("events")
-        if isinstance(events, Mapping):
-            self.events.update({str(name): counted(number) for name, number in events.items()})
+        self.writer.drift.repaired += counted(kept.get("table_repairs"))
+        for counter, name in ((self.events, "events"), (self.writer.drift.counts, "drift")):
+            numbers = kept.get(name)
+            if isinstance(numbers, Mapping):
+                counter.update({str(each): counted(number) for each, number in numbers.items()})
         return memory
 
     async def give_marks(self, config: Config) -> None:
@@ -225,6 +243,7 @@ class Supervisor:
         """What the table is made from, all at once."""
         self.config = config
         self.services = services
+        self.writer.follow(reconcile_of(config.extensions))
         self.index = {service: place for place, service in enumerate(services)}
         self.sharing = sharing(config, self.marks)
         self.engine.ssl_files = config.ssl
@@ -271,6 +290,19 @@ class Supervisor:
             self.writer.touch(place)
             self.guards.watch((self.services[place],))
         self.remember(checker)
+
+    def drifted(self, reason: str, text: str, service: str) -> None:
+        """Somebody else changed what is ours in the kernel."""
+        self.events["Drift"] += 1
+        self.journal.say("drift", text, reason=reason, **({"service": service} if service else {}))
+
+    @property
+    def repairs(self) -> bool:
+        """Whether what others changed is put right."""
+        return self.writer.policy.drift is DriftPolicy.REPAIR
+
+    def vip_drifted(self, text: str) -> None:
+        self.writer.drift.also(VIP_MOVED, text)
 
     def guards_moved(self, services: Sequence[ServiceState], events: Sequence[Event]) -> None:
         """Time alone changed these: a slow start goes on, a server is not held back any more."""
@@ -393,7 +425,7 @@ class Supervisor:
         self.reloads += 1
         # Read as well: an operator who reloads because the table is wrong gets it made right.
         self.writer.touch_everything()
-        self.writer.read_again()
+        self.writer.repair()
         await self.tell_armed(Reason.RELOAD)
         await self.kernel.apply(before.global_defs, config.global_defs)
         await self.writer.settled()

@@ -7,6 +7,8 @@ what the kernel was read to hold, plus every step it took.
 
 After a refusal, and now and then, the table is read again: what somebody else changed in our
 services is said and repaired, refused steps are tried again, and what is not ours is left alone.
+The block `reconcile` may say otherwise. Where nothing is repaired the mirror stays what we made of
+the table, so that a change of health is one step, and what was found stays as it is.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import contextlib
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
+from keepalive_py.config.reconcile import DriftPolicy, ForeignPolicy, Reconcile
+from keepalive_py.daemon.drift import Drift, Told
 from keepalive_py.daemon.refusals import RefusalNews
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import KeepaliveError
@@ -26,7 +30,6 @@ from keepalive_py.plan.steps import DeleteService, Step
 from keepalive_py.plan.table import ServiceKey, Table
 
 RETRY_FIRST = 5.0  # seconds from a refusal to the next reading; doubled while it persists
-MOST_DRIFT_SAID = 10  # changes of somebody else named in the log
 
 # The wanted table in parts: those of the given virtual servers, or of all of them.
 Wanted = Callable[[Iterable[int] | None], Iterator[Table]]
@@ -43,12 +46,14 @@ class TableWriter:
         notify: Callable[[Sequence[Event]], None],
         warn: Say,
         interval: float,
+        told: Told = lambda reason, text, service: None,
     ) -> None:
         self.dataplane = dataplane
         self.wanted = wanted
         self.notify = notify
         self.warn = warn
-        self.interval = interval
+        self.interval = self.usual_interval = interval
+        self.policy = Reconcile()
         self.news = RefusalNews(warn)
         self.present: Table = {}
         self.owned: dict[ServiceKey, None] = {}  # in the order of the configuration
@@ -57,9 +62,11 @@ class TableWriter:
         self.reading_due = False
         self.events: list[Event] = []
         self.refused = 0  # steps of the last comparison of everything
-        self.repaired = 0  # changes of somebody else, since the start
         self.retry_in = RETRY_FIRST
-        self.drift: set[str] = set()
+        self.drift = Drift(warn, told)
+        self.missing: frozenset[ServiceKey] = frozenset()  # ours, gone, and not to be repaired
+        self.foreign: frozenset[ServiceKey] = frozenset()  # not ours, at the last reading
+        self.ordered = False  # to repair whatever the policy says
         self.closed = False
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -68,6 +75,18 @@ class TableWriter:
         self._idle.set()
 
     # What others call.
+
+    def follow(self, policy: Reconcile) -> None:
+        """From the next reading on."""
+        self.policy = policy
+        self.interval = self.usual_interval if policy.interval is None else policy.interval
+
+    @property
+    def known(self) -> Table:
+        """The kernel's table as far as we know it."""
+        if not self.missing:
+            return self.present
+        return {key: entry for key, entry in self.present.items() if key not in self.missing}
 
     def touch(self, index: int) -> None:
         """The pool of this virtual server changed."""
@@ -85,9 +104,14 @@ class TableWriter:
         self.wake()
 
     def read_again(self) -> None:
-        """Read the table and repair what differs."""
+        """Read the table and see to what differs."""
         self.reading_due = True
         self.wake()
+
+    def repair(self) -> None:
+        """The same, and somebody wants it repaired in any case."""
+        self.ordered = True
+        self.read_again()
 
     def wake(self) -> None:
         self._idle.clear()
@@ -196,17 +220,16 @@ class TableWriter:
     # Reading.
 
     async def reconcile(self) -> None:
-        """Read the table, say and repair what somebody else did to our services."""
+        """Read the table, say and see to what somebody else did to our services."""
         self.reading_due = False
+        repairing, self.ordered = self.ordered or self.policy.drift is DriftPolicy.REPAIR, False
         have = await self.dataplane.read()
-        steps = diff(self.ours(self.present), self.ours(have))
-        self.present = have
-        drift = {str(step) for step in steps}
-        if drift and drift != self.drift:
-            self.repaired += len(steps)
-            self.say_drift(steps)
-        self.drift = drift
+        believed, found = self.ours(self.present), self.ours(have)
+        self.drift.found(diff(believed, found), repairing=repairing)
+        self.missing = frozenset() if repairing else frozenset(believed.keys() - found.keys())
+        self.present = have if repairing else {**have, **believed}
         await self.bring_everything()
+        await self.see_to_foreign(have)
         self.arm(self.interval)
 
     async def differences(self) -> list[Step]:
@@ -219,10 +242,17 @@ class TableWriter:
     def ours(self, table: Table) -> Table:
         return {key: entry for key, entry in table.items() if key in self.owned}
 
-    def say_drift(self, steps: Sequence[Step]) -> None:
-        self.warn(f"IPVS table was changed by somebody else; repairing {len(steps)} difference(s)")
-        for step in steps[:MOST_DRIFT_SAID]:
-            self.warn(f"  {step}")
+    async def see_to_foreign(self, have: Table) -> None:
+        """Services that the configuration does not name are nobody's business of ours, unless it
+        says that they are."""
+        if self.everything:  # a reload came in between: what is ours is not known yet
+            return
+        foreign = [key for key in have if key not in self.owned]
+        if foreign and self.policy.foreign_services is ForeignPolicy.REMOVE:
+            self.drift.foreign(foreign)
+            await self.run_steps([DeleteService(key) for key in foreign])
+            foreign = [key for key in foreign if key in self.present]
+        self.foreign = frozenset(foreign)
 
     def arm_retry(self) -> None:
         self.arm(self.retry_in)

@@ -97,6 +97,21 @@ def test_what_somebody_else_took_away_comes_back_and_is_told(kernel: Kernel, tmp
     assert kernel.where(A) == {"kavip"}
 
 
+def test_where_it_is_not_to_be_repaired_it_is_told_and_left_until_it_is_to_move(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    ours = loopback(kernel, tmp_path)
+    ours.place({A: Position.ANNOUNCE}, repair=False)
+    assert kernel.where(A) == {"kavip"}
+    kernel.held.clear()
+    for _ in range(2):
+        outcome = ours.place({A: Position.ANNOUNCE}, repair=False)
+        assert (outcome.left, outcome.repaired, outcome.moved) == ([A], [], [])
+    assert kernel.where(A) == set()
+    ours.place({A: Position.HOLD}, repair=False)
+    assert kernel.where(A) == {"kahold"}
+
+
 def test_an_address_that_is_not_wanted_any_more_goes(kernel: Kernel, tmp_path: Path) -> None:
     loopback(kernel, tmp_path).place({A: Position.ANNOUNCE, B: Position.HOLD})
     loopback(kernel, tmp_path).place({})  # another life of the daemon

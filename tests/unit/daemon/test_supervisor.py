@@ -193,7 +193,7 @@ async def test_what_somebody_else_did_is_said_and_repaired(start: Start) -> None
     await rig.reads_again()
     assert await rig.table() == {SERVICE: {f"{A}:80": 1, f"{B}:80": 1}, "TCP 10.9.9.9:80": {}}
     assert "IPVS table was changed by somebody else; repairing 2 difference(s)" in rig.lines
-    assert rig.supervisor.writer.repaired == 2
+    assert rig.supervisor.writer.drift.repaired == 2
 
 
 async def test_a_table_that_somebody_flushed_is_built_again(start: Start) -> None:
