@@ -40,6 +40,7 @@ from keepalive_py.config.bgp_announcer import NOWHERE, BgpAnnouncer, OnStop
 from keepalive_py.config.model import Config
 from keepalive_py.control.journal import Journal
 from keepalive_py.daemon import voice
+from keepalive_py.daemon.ending import ended
 from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.health.fitness import Evidence, Fitness, Standing, fitness
@@ -285,9 +286,7 @@ class Work:
 
     async def end(self, *, remove: bool) -> None:
         asyncio.get_running_loop().remove_reader(self.listener)
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await ended(self._tasks)
         with self.trouble("stop"):
             if remove:
                 self.loopback.place({})

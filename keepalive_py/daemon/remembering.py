@@ -9,7 +9,6 @@ how long ago its daemon was alive.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import time
 from collections.abc import Iterable, Mapping
@@ -57,9 +56,10 @@ class Remembering:
         self.touched: set[ServiceState] = set()
         self.words: dict[ServiceState, str] = {}
         self.writes = 0
-        self._wake = asyncio.Event()
-        self._free = asyncio.Lock()
-        self._task: asyncio.Task[None] | None = None
+        self.running = False
+        self.pause = PAUSE
+        self._timer: asyncio.TimerHandle | None = None
+        self._work: asyncio.Task[None] | None = None
 
     # Reading.
 
@@ -85,35 +85,47 @@ class Remembering:
 
     def start(self) -> None:
         if self.directory:
+            self.running = True
             self.touch(self.host.services)
-            self._task = asyncio.get_running_loop().create_task(self.run(), name="remembering")
 
     def touch(self, services: Iterable[ServiceState]) -> None:
         """These have changed."""
-        if self.directory:
+        if self.running:
             self.touched.update(services)
-            self._wake.set()
+            self.arm(self.pause)
 
-    async def run(self) -> None:
-        pause = PAUSE
-        while True:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), ALIVE_EVERY)
-            if self._wake.is_set():
-                await asyncio.sleep(pause)
-            began = time.monotonic()
-            try:
-                await self.write()
-            except Exception as error:  # a mistake of ours: nothing but this file depends on it
-                voice.mistake("remembering", error)
-            pause = max(PAUSE, (time.monotonic() - began) / SHARE)
+    def arm(self, seconds: float) -> None:
+        """The next write, unless one is due earlier; one that is under way arms it again."""
+        loop = asyncio.get_running_loop()
+        if self._work is not None and not self._work.done():
+            return
+        if self._timer is not None:
+            if self._timer.when() <= loop.time() + seconds:
+                return
+            self._timer.cancel()
+        self._timer = loop.call_later(seconds, self.begin)
+
+    def begin(self) -> None:
+        self._timer = None
+        self._work = asyncio.get_running_loop().create_task(self.work(), name="remembering")
+        self._work.add_done_callback(self.go_on)
+
+    async def work(self) -> None:
+        began = time.monotonic()
+        try:
+            await self.write()
+        except Exception as error:  # a mistake of ours: nothing but this file depends on it
+            voice.mistake("remembering", error)
+        self.pause = max(PAUSE, (time.monotonic() - began) / SHARE)
+
+    def go_on(self, _work: asyncio.Task[None]) -> None:
+        if self.running:
+            self.arm(self.pause if self.touched else ALIVE_EVERY)
 
     async def write(self) -> None:
         """The file as everything is now."""
-        async with self._free:
-            self._wake.clear()
-            await self.put_into_words()
-            self.writes += await asyncio.to_thread(self.directory.write, FILE, self.text().encode())
+        await self.put_into_words()
+        self.writes += await asyncio.to_thread(self.directory.write, FILE, self.text().encode())
 
     def text(self) -> str:
         head = json.dumps(
@@ -137,12 +149,14 @@ class Remembering:
 
     async def close(self) -> None:
         """Write all of it once more; the last word is the next process's first."""
-        if self._task is None:
+        if not self.running:
             return
-        async with self._free:  # a write that is under way comes to its end
-            self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-        self._task = None
+        self.running = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._work is not None:  # a write that is under way comes to its end
+            await self._work
         self.touched.update(self.host.services)
         await self.write()
 
