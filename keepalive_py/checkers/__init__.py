@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keepalive_py.checkers import bfd, dns, file, http, misc, ping, smtp, ssl, tcp, toa, udp
+from keepalive_py.checkers import agent, bfd, dns, file, http, misc, ping, smtp, ssl, tcp, toa, udp
 from keepalive_py.checkers.wishes import Checker
 
 CHECKERS: Final = (
@@ -20,5 +20,6 @@ CHECKERS: Final = (
     file.CHECKER,
     bfd.CHECKER,
     toa.CHECKER,
+    agent.CHECKER,
 )
 REGISTRY: Final[Mapping[str, Checker]] = {checker.kind: checker for checker in CHECKERS}

@@ -171,6 +171,18 @@ def _rs(event: CheckEvent) -> str:
     return rs_name(event.vs, event.rs.endpoint)
 
 
+def _detailed(check: str) -> CheckWording:
+    """Of our own kinds, which say what they found."""
+    return CheckWording(
+        passed=lambda event: f"{check} on service {_rs(event)} success{_detail(event.verdict)}.",
+        failed=lambda event: (
+            f"{check} on service {_rs(event)} failed{_after(event)}{_detail(event.verdict)}."
+        ),
+        attempt=lambda event: f"{check} on service {_rs(event)} failed{_detail(event.verdict)}.",
+        mail=lambda event: f"=> {check} {_outcome(event, 'succeed')} on service <=",
+    )
+
+
 def _silent(event: CheckEvent) -> Line:
     return None
 
@@ -211,14 +223,8 @@ KINDS: Final[Mapping[str, CheckWording]] = {
         attempt=_silent,
         mail=_silent,
     ),
-    "TOA_CHECK": CheckWording(
-        passed=lambda event: f"TOA_CHECK on service {_rs(event)} success{_detail(event.verdict)}.",
-        failed=lambda event: (
-            f"TOA_CHECK on service {_rs(event)} failed{_after(event)}{_detail(event.verdict)}."
-        ),
-        attempt=lambda event: f"TOA_CHECK on service {_rs(event)} failed{_detail(event.verdict)}.",
-        mail=lambda event: f"=> TOA_CHECK {_outcome(event, 'succeed')} on service <=",
-    ),
+    "TOA_CHECK": _detailed("TOA_CHECK"),
+    "AGENT_CHECK": _detailed("AGENT_CHECK"),
 }  # fmt: skip
 
 # Kinds that keepalived does not have.

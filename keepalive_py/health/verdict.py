@@ -28,6 +28,7 @@ class Reason(enum.Enum):
     KILLED = "killed"
     FAULT = "fault"
     PEER_DOWN = "peer-down"
+    AGENT = "agent"
     # transitions that no probe caused
     START = "start"
     RELOAD = "reload"
