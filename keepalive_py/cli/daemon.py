@@ -22,7 +22,7 @@ from keepalive_py.cli.dry_run import dry_run
 from keepalive_py.cli.options import CommandLine, UsageError
 from keepalive_py.cli.report import show
 from keepalive_py.config.model import GlobalDefs
-from keepalive_py.daemon import logs, netns, process, voice
+from keepalive_py.daemon import logs, netns, process, upgrade, voice
 from keepalive_py.daemon.configuring import at_start
 from keepalive_py.daemon.life import Life, running_on
 from keepalive_py.daemon.loading import Ready
@@ -35,6 +35,7 @@ from keepalive_py.daemon.systemd import ServiceNotifier
 NAME = f"Keepalive_py v{__version__}"
 EXIT_OK, EXIT_FATAL, EXIT_PERMISSION, EXIT_SOFTWARE, EXIT_MEMORY = 0, 1, 4, 70, 204
 SIGNUMS = {"STOP": 15, "RELOAD": 1, "DATA": 10, "STATS": 12, "STATS_CLEAR": 63, "JSON": 36}
+SIGNUMS["UPGRADE"] = int(upgrade.SIGNAL)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -171,7 +172,10 @@ def locked(options: Options, ready: Ready, files: Paths) -> int:
     try:
         for path in dict.fromkeys((files.pid, files.checkers_pid)):
             held.append(PidFile(path))
-        if not options.foreground and (daemon := process.into_background()):
+        if upgrade.taken_over():
+            if not options.foreground:
+                os.chdir("/")
+        elif not options.foreground and (daemon := process.into_background()):
             for pid_file in held:
                 pid_file.write(daemon)
             os._exit(EXIT_OK)  # the daemon has it all now: nothing here may be undone
@@ -201,6 +205,9 @@ def lived(options: Options, ready: Ready, files: Paths) -> int:
     process.apply_scheduling(ready.settings, voice.warn)
     try:
         status = asyncio.run(life(options, ready, files))
+        if status == upgrade.EXIT_UPGRADE:
+            voice.say("Going on as the program that is on the disk now")
+            upgrade.become()
     except Exception as error:  # in the background there is no stderr to say it on
         voice.mistake("the daemon", error)
         return EXIT_SOFTWARE

@@ -24,17 +24,24 @@ def service_state(service: Row) -> tuple[str, str]:
         sorry = service["sorry_server"]
         return "red", "no quorum" + (", sorry server serves" if sorry and sorry["in_use"] else "")
     alive = sum(server["alive"] for server in service["real_servers"])
-    total = len(service["real_servers"])
-    return ("green" if alive == total else "yellow"), f"up, {alive} of {total} servers"
+    total, held = len(service["real_servers"]), service["guards"]["held"]
+    more = f", {held} held in although down" if held else ""
+    return ("green" if alive == total else "yellow"), f"up, {alive} of {total} servers{more}"
 
 
 def server_state(server: Row) -> tuple[str, str]:
+    if server["held"]:
+        return "red", "held in"
     if not server["alive"]:
         return "red", "down"
+    if server["suppressed"]:
+        return "yellow", "damped"
     if server["override"] is not None:
         return "yellow", {"drain": "drained", "disable": "disabled"}.get(
             server["override"]["action"], "weighed"
         )
     if server["pool_weight"] is None:
         return "yellow", "waiting"
+    if server["share"] < 100:
+        return "yellow", "starting"
     return "green", "up"

@@ -8,6 +8,7 @@
 | USR2 | dump the statistics |
 | RTMIN+2 | dump both as JSON |
 | RTMAX-1 | a word: it is for VRRP's statistics, and would end us if nobody took it |
+| RTMIN+10 | go on as the program that is on the disk now |
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
 from keepalive_py.control.listening import ControlSocket
-from keepalive_py.daemon import dump, logs, voice
+from keepalive_py.daemon import dump, logs, upgrade, voice
 from keepalive_py.daemon.admission import Held, unfit
 from keepalive_py.daemon.auto_priority import AutoPriority
 from keepalive_py.daemon.boundary_scripts import run_boundary_script
@@ -79,6 +80,8 @@ class Life:
         self.systemd = systemd
         self.stopping = asyncio.Event()
         self.reload_wanted = asyncio.Event()
+        self.upgrade_wanted = asyncio.Event()
+        self.upgrading = False
         self.credentials = Credentialed(ready.policy)
         self.reload_time = ReloadTimeFile(self.reload_wanted.set)
         self.priority = AutoPriority(go_realtime, voice.say)
@@ -113,6 +116,7 @@ class Life:
             self.watch.follow(self.ready.watched)
         self.tasks = [
             self.task(self.reloading(), "reload"),
+            self.task(self.awaiting_upgrade(), "upgrade"),
             self.task(self.reload_time.run(), "reload time"),
             self.task(self.watchdog(), "watchdog"),
             self.task(self.priority.run(), "priority"),
@@ -120,6 +124,9 @@ class Life:
         voice.say("Startup complete")
         await self.stopping.wait()
         await self.stop(supervisor)
+        if self.upgrading:
+            self.systemd.give_back()
+            return upgrade.EXIT_UPGRADE
         return EXIT_OK
 
     async def made(self) -> Supervisor:
@@ -184,6 +191,7 @@ class Life:
             signal.SIGUSR2: lambda: self.dump(DumpFiles.statistics),
             SIGNAL_JSON: lambda: self.dump(DumpFiles.as_json),
             SIGNAL_CLEAR: lambda: voice.say("There are no VRRP statistics to clear"),
+            upgrade.SIGNAL: self.upgrade_wanted.set,
         }
 
     def interrupted(self) -> None:
@@ -299,6 +307,28 @@ class Life:
                 return f"Cannot change {title} at a reload - please restart keepalive-py"
         return ""
 
+    # Upgrade.
+
+    async def awaiting_upgrade(self) -> None:
+        while True:
+            await self.upgrade_wanted.wait()
+            self.upgrade_wanted.clear()
+            voice.say("Upgrading ...")
+            try:
+                why = await self.upgrade_obstacle()
+            except Exception as error:  # a mistake of ours must not end the balancer
+                voice.mistake("upgrade", error)
+                continue
+            if not why:
+                self.upgrading = True
+                self.stopping.set()
+                return
+            voice.log.error(f"Upgrade refused, the running daemon stays: {why}", kind="upgrade_refused")
+
+    async def upgrade_obstacle(self) -> str:
+        """Why the new program would not run what is on the disk as we would; "" if it would."""
+        return self.refusal(await self.read_again()) or await upgrade.obstacle()
+
     # The rest.
 
     async def watchdog(self) -> None:
@@ -310,7 +340,11 @@ class Life:
             await asyncio.sleep(interval)
 
     async def stop(self, supervisor: Supervisor) -> None:
-        self.systemd.stopping()
+        keep_table = self.options.keep_table or self.upgrading
+        if self.upgrading:
+            self.systemd.reloading()
+        else:
+            self.systemd.stopping()
         voice.say("Stopping")
         if self.watch is not None:
             self.watch.close()
@@ -318,8 +352,8 @@ class Life:
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
-        await supervisor.stop(keep_table=self.options.keep_table)
-        self.configuring.stopped(keep_table=self.options.keep_table)
+        await supervisor.stop(keep_table=keep_table)
+        self.configuring.stopped(keep_table=keep_table)
         await self.boundary_script("shutdown")
         await asyncio.gather(*self.dumps, return_exceptions=True)
         await supervisor.close()

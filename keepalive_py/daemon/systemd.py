@@ -16,6 +16,7 @@ class ServiceNotifier:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.address = environment.get("NOTIFY_SOCKET", "")
         self.watchdog_interval = watchdog_interval(environment)
+        self.inherited = {name: environment[name] for name in OWN_VARIABLES if name in environment}
 
     @classmethod
     def take_over(cls) -> ServiceNotifier:
@@ -24,6 +25,10 @@ class ServiceNotifier:
         for name in OWN_VARIABLES:
             os.environ.pop(name, None)
         return notifier
+
+    def give_back(self) -> None:
+        """Put them back, for the program that takes over this process."""
+        os.environ.update(self.inherited)
 
     def ready(self, status: str = "") -> None:
         self.send("READY=1", f"MAINPID={os.getpid()}", *status_line(status))

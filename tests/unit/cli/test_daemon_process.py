@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from keepalive_py.daemon import upgrade
+
 PATIENCE = 30.0  # seconds; an upper bound, never waited for in vain
 TIMING = "warmup 0\n   delay_loop 0.1\n   retry 0"
 STAMP = re.compile(r"^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}: ")
@@ -99,6 +101,55 @@ virtual_server 10.0.0.1 80 {{
 {servers}
 }}
 """
+
+
+def test_an_upgrade_in_place_keeps_the_process_and_what_it_knows(daemon: Daemon, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        dead = gone.getsockname()[1]
+    daemon.config.write_text(daemon.config.read_text() + configuration(dead).replace("10.0.0.1", "10.0.0.2"))
+    daemon.start(f"--state-directory={tmp_path / 'state'}")
+    daemon.says(f"TCP_CHECK on service [127.0.0.1]:tcp:{dead} failed.")
+    assert daemon.process is not None
+    pid = daemon.process.pid
+
+    daemon.send(upgrade.SIGNAL)
+    daemon.says("Startup complete", times=2)
+    assert daemon.process.poll() is None
+    assert daemon.pid_file.read_text() == f"{pid}\n"
+    daemon.says("Health of 2 real servers is remembered, 1 are down")
+    daemon.send(signal.SIGHUP)
+    daemon.says("Reload complete")
+    assert daemon.stop() == 0
+    assert not daemon.pid_file.exists()
+
+
+def test_an_upgrade_that_could_not_go_on_is_refused(daemon: Daemon) -> None:
+    daemon.start()
+    good = daemon.config.read_text()
+    daemon.config.write_text(good + "\nvirtual_server 10.0.0.9 80 {\n lb_algo\n}\n")
+    daemon.send(upgrade.SIGNAL)
+    until(
+        lambda: any("Upgrade refused, the running daemon stays" in line for line in daemon.lines()), "refused"
+    )
+    daemon.config.write_text(good)
+    daemon.send(signal.SIGHUP)
+    daemon.says("Reload complete")
+    assert daemon.stop() == 0
+
+
+def test_an_upgrade_in_the_background_keeps_its_pid(daemon: Daemon) -> None:
+    words = daemon.command(f"-g{daemon.log}")
+    subprocess.run(words, env=daemon.environment, check=True, timeout=PATIENCE, cwd=daemon.directory)
+    daemon.says("Startup complete")
+    pid = int(daemon.pid_file.read_text())
+    try:
+        os.kill(pid, upgrade.SIGNAL)
+        daemon.says("Startup complete", times=2)
+        assert int(daemon.pid_file.read_text()) == pid
+        assert os.readlink(f"/proc/{pid}/cwd") == "/"
+    finally:
+        os.kill(pid, signal.SIGTERM)
+        until(lambda: not daemon.pid_file.exists(), "the end")
 
 
 def test_a_life(daemon: Daemon, server: socket.socket) -> None:

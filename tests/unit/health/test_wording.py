@@ -249,6 +249,5 @@ def test_every_kind_of_check_has_its_words() -> None:
         "PING_CHECK",
         "FILE_CHECK",
         "BFD_CHECK",
-        "TOA_CHECK",
         "AGENT_CHECK",
     }
