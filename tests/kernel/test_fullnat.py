@@ -239,6 +239,26 @@ def test_a_flushed_rule_set_is_seen_and_made_again(lab: Fullnat, node: Node) -> 
     assert lab.seen_by_server(4, 80) in {"10.200.0.1", "10.200.0.2"}
 
 
+def test_only_what_others_change_is_heard(lab: Fullnat) -> None:
+    async def story() -> None:
+        heard = asyncio.Event()
+        plane = FullnatSnatDataplane(namespace=str(lab.node.path))
+        await plane.open()
+        plane.watch(heard.set)
+        await plane.read()
+        await plane.apply(service(key(), local(4, 1)))
+        await plane.apply([AddLocalAddress(key(), *local(4, 2)), DeleteLocalAddress(key(), *local(4, 1))])
+        await asyncio.to_thread(lab.node.output, ["nft", "add table inet theirs"])
+        await asyncio.sleep(0.3)
+        assert not heard.is_set()
+        await asyncio.to_thread(lab.node.output, ["nft", "flush ruleset"])
+        await asyncio.wait_for(heard.wait(), 20)
+        await plane.flush()
+        await plane.close()
+
+    asyncio.run(story())
+
+
 def test_a_saved_rule_set_loads_again(lab: Fullnat, node: Node) -> None:
     node.apply(*service(key(), local(4, 1, 2)), *service(key(6), local(6, 1), 6))
     saved = rules(lab)

@@ -111,3 +111,17 @@ def test_any_bytes_decode_or_are_refused_as_broken(raw: bytes) -> None:
     for name in nft.MAPS:
         with contextlib.suppress(WireError):
             nft.decode_key(name, raw)
+
+
+def test_news_of_our_table_are_known_by_its_name() -> None:
+    """Every message about a table, and about what is in it, begins with the table's name."""
+    ours = [*nft.skeleton(), nft.delete_table(), nft.delete_pool("pool4_x")]
+    assert all(nft.is_ours(body(message)) for message in ours)
+    theirs = body(nft.delete_table()).replace(b"keepalive_py", b"keepalive_xy")
+    assert not nft.is_ours(theirs)
+    assert not nft.is_ours(b"")
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_may_be_news(raw: bytes) -> None:
+    nft.is_ours(raw)
