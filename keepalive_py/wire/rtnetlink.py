@@ -22,7 +22,8 @@ ADDRESS_GROUPS: Final = 0x1 | 0x10 | 0x100  # RTMGRP_LINK, _IPV4_IFADDR, _IPV6_I
 GROUPS: Final = ADDRESS_GROUPS | 0x4  # RTMGRP_NEIGH
 
 NLM_F_EXCL, NLM_F_CREATE = 0x200, 0x400
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS, IFA_PROTO = 1, 2, 8, 11
+IFA_ADDRESS, IFA_LOCAL, IFA_CACHEINFO, IFA_FLAGS, IFA_PROTO = 1, 2, 6, 8, 11
+FOREVER: Final = 0xFFFFFFFF  # INFINITY_LIFE_TIME
 IFA_F_NODAD: Final = 0x02
 IFLA_IFNAME, IFLA_OPERSTATE, IFLA_LINKINFO, IFLA_CARRIER, IFLA_MASTER = 3, 16, 18, 33, 10
 IFLA_INFO_KIND: Final = 1
@@ -36,6 +37,7 @@ OUR_PROTO: Final = 0x4C
 LOCAL_PROTO: Final = 0x4D  # a FULLNAT service's local address
 
 _IFADDR: Final = struct.Struct("=BBBBi")  # family, prefix length, flags, scope, interface
+_LIFETIMES: Final = struct.Struct("=IIII")  # preferred, valid, and two of the kernel's own
 _IFINFO: Final = struct.Struct("=BxHiII")  # family, type, index, flags, change
 _NDMSG: Final = struct.Struct("=BxxxiHBB")  # family, interface, state, flags, type
 
@@ -73,8 +75,10 @@ def add_address(address: Address, index: int, *, sequence: int, flags: int) -> b
 
 
 def add_local_address(address: Address, index: int, *, sequence: int, flags: int) -> bytes:
-    """The same, for a local address."""
-    return _new_address(address, index, sequence, flags, LOCAL_PROTO)
+    """The same, for a local address. An IPv6 one is deprecated from the start: the host's own
+    connections do not choose it, who binds to it has it (RFC 6724 section 5, rule 3)."""
+    lifetimes = attribute(IFA_CACHEINFO, _LIFETIMES.pack(0, FOREVER, 0, 0)) if address.version == 6 else b""
+    return _new_address(address, index, sequence, flags, LOCAL_PROTO, lifetimes)
 
 
 class Mark(NamedTuple):
@@ -88,20 +92,22 @@ VIRTUAL: Final = Mark(add_address, OUR_PROTO)
 LOCAL: Final = Mark(add_local_address, LOCAL_PROTO)
 
 
-def _new_address(address: Address, index: int, sequence: int, flags: int, proto: int) -> bytes:
-    mark = attribute(IFA_PROTO, bytes([proto]))
-    return _address(RTM_NEWADDR, address, index, sequence, flags | NLM_F_CREATE | NLM_F_EXCL, mark)
+def _new_address(
+    address: Address, index: int, sequence: int, flags: int, proto: int, more: bytes = b""
+) -> bytes:
+    more = attribute(IFA_PROTO, bytes([proto])) + more
+    return _address(RTM_NEWADDR, address, index, sequence, flags | NLM_F_CREATE | NLM_F_EXCL, more)
 
 
 def delete_address(address: Address, index: int, *, sequence: int, flags: int) -> bytes:
     return _address(RTM_DELADDR, address, index, sequence, flags)
 
 
-def _address(kind: int, address: Address, index: int, sequence: int, flags: int, mark: bytes = b"") -> bytes:
+def _address(kind: int, address: Address, index: int, sequence: int, flags: int, more: bytes = b"") -> bytes:
     nodad = IFA_F_NODAD if address.version == 6 else 0
     body = _IFADDR.pack(family_of(address), address.max_prefixlen, nodad, 0, index)
     body += attribute(IFA_LOCAL, address.packed) + attribute(IFA_ADDRESS, address.packed)
-    return _message(kind, body + mark, sequence, flags)
+    return _message(kind, body + more, sequence, flags)
 
 
 def add_dummy(name: str, *, sequence: int, flags: int) -> bytes:

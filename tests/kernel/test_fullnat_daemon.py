@@ -48,8 +48,8 @@ class Story:
         self.lab = Fullnat(servers=3)
         self.servers = [Greeter(host, PORT) for host in self.lab.hosts]
         self.load = Load(self.lab.client)
-        options = ("--control", str(directory / "control"), "--reconcile-interval", "600")
-        self.daemon = KeepalivePy(self.lab.node, directory, options=(*options, "--dont-release-ipvs"))
+        options = ("--reconcile-interval", "600", "--dont-release-ipvs")
+        self.daemon = KeepalivePy(self.lab.node, directory, options=options)
         self.random = random.Random(SEED)
         self.weights = [1, 1, 1]
         self.pools = {"a": [1, 2], "b": [3], "c": [1, 2, 4, 5]}

@@ -211,3 +211,12 @@ def test_sessions_are_only_looked_at_when_a_server_has_very_many() -> None:
     assert not is_crowded(services)
     services.connections[b"\x0a\x02\x00\x02", 80] = 60_000
     assert is_crowded(services)
+
+
+def test_the_hosts_own_connections_do_not_choose_an_ipv6_local_address() -> None:
+    """Its preferred lifetime is over from the start, its valid one never ends."""
+    made = wire.add_local_address(ip_address("fd00::1"), 2, sequence=1, flags=0)
+    lifetimes = bytes.fromhex("1400060000000000ffffffff0000000000000000")
+
+    assert lifetimes in made
+    assert lifetimes not in wire.add_local_address(ONE, 2, sequence=1, flags=0)
