@@ -16,9 +16,9 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
-from keepalive_py.net import Endpoint, parse_address
+from keepalive_py.net import Address, Endpoint, parse_address
 
 __all__ = ["RawPort"]
 
@@ -48,13 +48,14 @@ class RawPort:
         self.raw = self._socket(socket.SOCK_RAW, interface, mark)  # first: what is most likely refused
         holder = self._socket(socket.SOCK_STREAM, interface, mark)
         attach(holder, [DROP])
-        holder.bind((address or self._address_towards(target, interface, mark), port))
+        address = address or self._address_towards(target, interface, mark)
+        holder.bind(_name(parse_address(address.partition("%")[0]), port, interface))
         holder.listen(0)
         name = holder.getsockname()
         self.source = Endpoint(parse_address(name[0].partition("%")[0]), name[1])
         attach(self.raw, between(target, self.source))
-        self.raw.bind((name[0], 0))
-        self.raw.connect((str(target.address), 0))
+        self.raw.bind(_name(self.source.address, 0, interface))
+        self.raw.connect(_name(target.address, 0, interface))
         if target.address.version == 6:
             self.raw.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_CHECKSUM, 16)
 
@@ -71,7 +72,7 @@ class RawPort:
     def _address_towards(self, target: Endpoint, interface: str, mark: int) -> str:
         """The one that the kernel would choose: connecting a datagram socket sends nothing."""
         asking = self._socket(socket.SOCK_DGRAM, interface, mark)
-        asking.connect((str(target.address), target.port))
+        asking.connect(_name(target.address, target.port, interface))
         return str(asking.getsockname()[0])
 
     def fileno(self) -> int:
@@ -97,6 +98,13 @@ class RawPort:
     def close(self) -> None:
         for each in self._sockets:
             each.close()
+
+
+def _name(address: Address, port: int, interface: str) -> tuple[Any, ...]:
+    """For bind(2) and connect(2); a link-local IPv6 address gets the interface as its scope."""
+    if address.version == 4 or not (interface and address.is_link_local):
+        return (str(address), port)
+    return (str(address), port, 0, socket.if_nametoindex(interface))
 
 
 def between(target: Endpoint, source: Endpoint) -> list[Instruction]:

@@ -150,7 +150,8 @@ class Modules:
                         self._take(states)
                 except Exception as error:  # the boundary: what is known stays
                     voice.mistake("the modules", error)
-                self._looked.set()
+                if block is self.block:
+                    self._looked.set()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), block.check_interval if block is not None else None)
 

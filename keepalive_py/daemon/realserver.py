@@ -96,6 +96,7 @@ class RealServer:
             voice.log.error("Reload refused, the running configuration stays", kind="reload_refused")
             return
         await self.follow(ready)
+        await self.modules.looked()
         voice.say("Reload complete")
 
     async def alive(self) -> None:

@@ -7,6 +7,7 @@ found by modprobe; for that one modprobe.d gets an `install` line with insmod(8)
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -37,10 +38,10 @@ def _for_modprobe(module: ToaModule) -> str:
 
 def _parameters(module: ToaModule) -> list[str]:
     name, source = _for_modprobe(module), module.module_source
-    values = " ".join(map(str, module.parameters))
-    if source.kind is SourceKind.FILE:
-        return [f"install {name} /sbin/insmod {source.name} {values}".rstrip()]
-    return [f"options {name} {values}"] if values else []
+    values = [str(parameter) for parameter in module.parameters]
+    if source.kind is SourceKind.FILE:  # modprobe gives the line to a shell
+        return [f"install {name} /sbin/insmod {shlex.join([source.name, *values])}"]
+    return [f"options {name} {' '.join(values)}"] if values else []
 
 
 def write(content: Mapping[str, str], etc: Path = Path("/etc")) -> list[str]:

@@ -127,6 +127,8 @@ def by_modprobe() -> None:
 # The real server's role, and the node's check of it.
 
 PORT = 6604
+LOG = "/tmp/role.log"
+PATIENCE = 60.0  # seconds
 BLOCK = """
 toa {
     module toa {
@@ -157,8 +159,15 @@ def ask(path: str) -> tuple[int, str]:
         connection.close()
 
 
+def wait_until(step: str, wanted: Callable[[], bool]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not (done := wanted()) and time.monotonic() < end:
+        time.sleep(0.2)
+    tell(step, done=done)
+
+
 def wait_for(step: str, path: str, wanted: Callable[[tuple[int, str]], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not wanted(found := ask(path)) and time.monotonic() < end:
         time.sleep(0.2)
     tell(step, status=found[0], out=found[1])
@@ -197,6 +206,7 @@ def role() -> None:
     conf.write_text(BLOCK.replace("MORE", ""))
     child = os.fork()
     if not child:
+        os.dup2(os.open(LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), 2)
         os._exit(daemon.main(ROLE))
     wait_for("role healthy", "/health", lambda found: "works" in found[1])
     check("check", "127.0.0.1")
@@ -207,7 +217,7 @@ def role() -> None:
     wait_for("role loads it again", "/modules", loaded_again)
     conf.write_text(BLOCK.replace("MORE", "watch_only"))
     os.kill(child, signal.SIGHUP)
-    time.sleep(2)
+    wait_until("role reloaded", lambda: "Reload complete" in Path(LOG).read_text())
     toa("role's module again", "unload", "toa")
     wait_for("role unwell", "/health", lambda found: found[0] == 503)
     check("check without", "127.0.0.1")

@@ -249,6 +249,7 @@ def test_what_is_taken_out_is_loaded_again(steps: Steps) -> None:
 
 def test_a_missing_module_makes_the_host_unwell(steps: Steps) -> None:
     assert steps["role's module again"]["status"] == 0, steps["role's module again"]
+    assert steps["role reloaded"]["done"]
     assert steps["role unwell"]["status"] == 503
     assert steps["role unwell"]["out"].startswith("failed\ntoa: not loaded")
 

@@ -73,6 +73,12 @@ def test_the_files_for_the_next_boot(tmp_path: Path) -> None:
     assert write(files(MODULES), tmp_path) == []
 
 
+def test_a_path_is_one_word_for_the_shell_that_modprobe_uses() -> None:
+    odd = ToaModule(name="toa", module_source=Source(SourceKind.FILE, "/opt/a b;c/toa.ko"))
+
+    assert files([odd])[PARAMETERS].splitlines()[1] == "install toa /sbin/insmod '/opt/a b;c/toa.ko'"
+
+
 def test_they_go_when_nothing_is_wanted(tmp_path: Path) -> None:
     write(files(MODULES), tmp_path)
 
