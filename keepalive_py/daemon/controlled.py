@@ -85,6 +85,7 @@ class Controlled:
             "overrides": len(supervisor.steering.overrides.by_key),
             "configuration": self.life.configuring.summary(),
             "announcer": announcer_summary(supervisor.announcer_state()),
+            "modules": {each["name"]: each["state"] for each in supervisor.modules_state()},
             "local_addresses_full": supervisor.local_addresses.pressure.as_json()["full"],
             "config_files": list(supervisor.config.files),
         }

@@ -16,9 +16,11 @@ from lab import machine
 
 HERE = Path(__file__).parent
 LIMIT = 400.0  # seconds; some 60 where the machine is idle
+COMMANDS = machine.ROOT / "keepalive_py/cli/commands"  # imported as they are asked for
 IMPORTS = (
     "keepalive_py.cli.ctl", "keepalive_py.cli.daemon", "keepalive_py.daemon.realserver", "http.client",
     "concurrent.futures.thread", "encodings.idna",
+    *(f"keepalive_py.cli.commands.{place.stem}" for place in COMMANDS.glob("[a-z]*.py")),
 )  # fmt: skip
 
 Steps = dict[str, dict[str, Any]]

@@ -13,6 +13,7 @@ from keepalive_py.cli.commands import Command
 from keepalive_py.cli.describe import server_state, service_state, service_where
 from keepalive_py.cli.paint import Paint, spoken
 
+WELL = ("works", "loaded")  # of a module of the toa block
 MOST_SHOWN = 20  # of what is wrong
 CLEAR = "\x1b[H\x1b[2J"
 
@@ -70,6 +71,8 @@ def summary(found: Row, paint: Paint) -> Iterator[str]:
     yield f"table      {', '.join(table_words(table, paint))}"
     if found["announcer"] is not None:
         yield f"announcer  {', '.join(announcer_words(found['announcer'], paint))}"
+    for name, state in found["modules"].items():
+        yield f"module     {name}: {paint('green' if state in WELL else 'red', state)}"
     yield from full_words(found["local_addresses_full"], paint)
     yield from configuration_lines(found["configuration"], paint)
 

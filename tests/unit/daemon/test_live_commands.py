@@ -12,11 +12,16 @@ import pytest
 from daemon_rig import Rig, Start, virtual_server
 
 from keepalive_py.cli.ctl import main
+from keepalive_py.config.toa import ToaModule
 from keepalive_py.control.listening import ControlSocket
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.dataplane.port import Counters
 from keepalive_py.net import Endpoint, parse_address
+from keepalive_py.toa.flavours import wanted
+from keepalive_py.toa.kernel import LoadedModule
+from keepalive_py.toa.state import ModuleState
+from keepalive_py.toa.verdict import Listener, Result, Verdict
 
 A, B = "10.1.0.1", "10.1.0.2"
 CONFIGURATION = {
@@ -59,6 +64,16 @@ async def test_all_is_well(ask: Ask) -> None:
     assert status == 0, text
     assert "servers    2 of 2 alive" in text
     assert "table      memory, as wanted" in text
+
+
+async def test_a_module_that_does_not_work(rig: Rig, ask: Ask) -> None:
+    module = wanted(ToaModule(name="toa"))
+    broken = Result("toa4", Listener.V4, Verdict.BROKEN, "why")
+    rig.supervisor.modules.states = {"toa": ModuleState(module, LoadedModule("toa"), results=(broken,))}
+    _, text = await ask("status")
+    assert "module     toa: loaded but does not work" in text
+    _, text = await ask("status", "--json")
+    assert json.loads(text)["modules"] == {"toa": "loaded but does not work"}
 
 
 async def test_why_a_server_is_down(rig: Rig, ask: Ask) -> None:
