@@ -17,6 +17,7 @@ FILES = (
     "status",
     "live",
     "check",
+    "dashboard",
     "events",
     "steer",
     "config",

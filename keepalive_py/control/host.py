@@ -25,8 +25,8 @@ class Host(Protocol):
         """A summary of what there is and how it is."""
 
     async def listing(self, what: str, wanted: Mapping[str, Any]) -> list[bytes]:
-        """`what` is snapshot, services, servers or checks, as JSON in pieces; of those that are `wanted`: by
-        service, server, state (see `daemon.selection`)."""
+        """`what` is snapshot, overview, services, servers or checks, as JSON in pieces; of those
+        that are `wanted`: by service, server, state (see `daemon.selection`)."""
 
     def run_checks(self, service: str, server: str) -> int:
         """Start the checks of these servers now. How many were started."""

@@ -18,6 +18,7 @@ from keepalive_py.control.metrics import Exposition, config_metrics, daemon_metr
 from keepalive_py.daemon import dump, orders
 from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.listing import TURN, Kept, joined
+from keepalive_py.daemon.overview import overview_rows
 from keepalive_py.daemon.selection import Choice
 from keepalive_py.daemon.snapshot import (
     NO_COUNTERS,
@@ -74,6 +75,7 @@ class Controlled:
         supervisor = self.supervisor
         return {
             "version": __version__,
+            "host": os.uname().nodename,
             "pid": os.getpid(),
             "started": round(self.life.born, 3),
             "uptime": round(time.time() - self.life.born, 3),
@@ -99,7 +101,9 @@ class Controlled:
 
     async def listed(self, what: str, choice: Choice) -> list[bytes]:
         moment = await self.moment()
-        head = {"at": round(time.time(), 3)}
+        head: Json = {"at": round(time.time(), 3)}
+        if what == "overview":
+            head |= {"summary": self.status(), "announcer": self.supervisor.announcer_state()}
         if what == "snapshot":
             return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
         return await joined(head, what, ROWS[what](moment, choice))
@@ -215,4 +219,4 @@ def check_rows(moment: Moment, choice: Choice) -> Iterator[Json]:
                 yield {**about, **check(checker, moment)}
 
 
-ROWS = {"services": service_rows, "servers": server_rows, "checks": check_rows}
+ROWS = {"overview": overview_rows, "services": service_rows, "servers": server_rows, "checks": check_rows}

@@ -13,6 +13,8 @@ from keepalive_py.control.resources import (
     metrics,
     openapi,
     overrides,
+    overview,
+    page,
     servers,
     services,
     snapshot,
@@ -22,6 +24,7 @@ from keepalive_py.control.resources import (
 RESOURCES: Final[tuple[Resource, ...]] = (
     status.STATUS,
     snapshot.SNAPSHOT,
+    overview.OVERVIEW,
     services.SERVICES,
     servers.SERVERS,
     checks.CHECKS,
@@ -36,4 +39,7 @@ RESOURCES: Final[tuple[Resource, ...]] = (
     alive.LIVE,
     alive.READY,
     openapi.OPENAPI,
+    page.PAGE,
+    page.PART,
+    page.CALLER,
 )

@@ -1,0 +1,68 @@
+// What operators do: drain, undrain, check now.
+
+import { $, toast } from "./dom.js";
+import { ask } from "./api.js";
+
+let meant = null; // what the open dialog is about
+
+/** `done` is called after something was changed. */
+export function makeActions(done) {
+  const dialog = $("dialog");
+  $("dialog-cancel").addEventListener("click", () => dialog.close());
+  $("dialog-form").addEventListener("submit", async (event) => {
+    event.preventDefault();
+    $("dialog-go").disabled = true;
+    try {
+      await drain(meant);
+      dialog.close();
+      done();
+    } catch (error) {
+      $("dialog-trouble").textContent = error.message;
+      $("dialog-trouble").hidden = false;
+    } finally {
+      $("dialog-go").disabled = false;
+    }
+  });
+  return async (what, service, server, place) => {
+    if (what === "drain") return open(service, server, place);
+    try {
+      if (what === "undrain") await undrain(server, place);
+      else await check(service, server, place);
+      done();
+    } catch (error) {
+      toast(error.message);
+    }
+  };
+}
+
+function open(service, server, place) {
+  meant = { service, server, place };
+  $("dialog-title").textContent = `Drain ${place}`;
+  $("dialog-text").textContent = "It gets no new connections; those it has go on. Its checks go on, too.";
+  $("dialog-service").textContent = service.name;
+  $("dialog-reason").value = "";
+  $("dialog-trouble").hidden = true;
+  $("dialog").showModal();
+  $("dialog-reason").focus();
+}
+
+async function drain({ service, place }) {
+  const scope = document.querySelector("input[name=scope]:checked").value;
+  const seconds = $("dialog-for").value;
+  await ask("POST", "/v1/overrides", {
+    action: "drain", server: place, reason: $("dialog-reason").value.trim(),
+    ...(scope === "service" ? { service: service.name } : {}), ...(seconds ? { seconds: Number(seconds) } : {}),
+  });
+  toast(`${place} is draining.`);
+}
+
+async function undrain(server, place) {
+  const { server: whom, service } = server.override;
+  await ask("DELETE", `/v1/overrides?${new URLSearchParams({ server: whom, ...(service ? { service } : {}) })}`);
+  toast(`${place} takes connections again.`);
+}
+
+async function check(service, server, place) {
+  const { started } = await ask("POST", "/v1/checks/run", { service: service.name, server: server.name });
+  toast(`${started} ${started === 1 ? "check" : "checks"} of ${place} started.`);
+}

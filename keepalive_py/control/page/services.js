@@ -1,0 +1,57 @@
+// A row of the list: one virtual server.
+
+import { dress, h, say, short } from "./dom.js";
+import { option } from "./list.js";
+import { draw, spark } from "./spark.js";
+import { MARKS, store, worded } from "./store.js";
+
+const CELLS = 40; // servers that are drawn one by one
+
+export function makeRow() {
+  return option(
+    h("span", { class: "mark" }),
+    h("span", { class: "name" }, h("b"), h("span")),
+    h("span", { class: "strip", "aria-hidden": "true" }),
+    h("span", { class: "up" }, h("span"), h("small")),
+    h("span", { class: "conns" }),
+    spark(),
+  );
+}
+
+export function showRow(element, service) {
+  const [mark, name, strip, up, conns, curve] = element.children;
+  dress(mark, `mark ${service.state}`);
+  say(name.children[0], service.where);
+  const about = [service.protocol, service.scheduler, service.forwarding];
+  if (service.state !== "ok") about.push(worded(service));
+  say(name.children[1], about.join(" · "));
+  showStrip(strip, service.servers);
+  say(up.children[0], service.up);
+  say(up.children[1], ` / ${service.servers.length}`);
+  say(conns, short(service.active));
+  draw(curve, store.curves.get(service.name) || []);
+  element.setAttribute(
+    "aria-label",
+    `${service.protocol} ${service.where}, ${worded(service)}, ${service.up} of ${service.servers.length} servers up, ` +
+      `${service.active === null ? "connections not known" : `${service.active} connections`}`,
+  );
+}
+
+/** A cell for each server; of very many, cells stand for several and show the worst. */
+function showStrip(strip, servers) {
+  const cells = Math.min(servers.length, CELLS);
+  while (strip.children.length > cells) strip.lastChild.remove();
+  while (strip.children.length < cells) strip.append(h("i"));
+  for (let cell = 0; cell < cells; cell++) {
+    const from = Math.floor((cell * servers.length) / cells), to = Math.floor(((cell + 1) * servers.length) / cells);
+    dress(strip.children[cell], worst(servers, from, to));
+  }
+}
+
+const RANK = { bad: 3, held: 2, warn: 1, ok: 0 };
+
+function worst(servers, from, to) {
+  let found = "ok";
+  for (let at = from; at < to; at++) if (RANK[MARKS[servers[at][1]]] > RANK[found]) found = MARKS[servers[at][1]];
+  return found;
+}
