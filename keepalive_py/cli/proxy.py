@@ -55,7 +55,10 @@ class Proxy:
 
     async def exchange(self, request: web.Request) -> web.StreamResponse:
         check_origin(request)
-        given = (await request.json()).get("once", "")
+        try:
+            given = (await request.json()).get("once", "")
+        except (ValueError, AttributeError):
+            return refused(400, "bad-body", "the body must be a JSON object with `once`", "")
         if not (isinstance(given, str) and hmac.compare_digest(given.encode(), self.once.encode())):
             return refused(
                 401, "used-link", "this link was used already", "there is a new one in the terminal"
@@ -75,8 +78,10 @@ class Proxy:
             )
         try:
             return await self.passed(request)
-        except (ClientError, ConnectionError) as error:
-            return refused(502, "no-daemon", f"no daemon answers at {self.control}", str(error))
+        except (ClientError, ConnectionError):
+            return refused(
+                502, "no-daemon", f"no daemon answers at {self.control}", "is keepalive-py running?"
+            )
 
     def is_known(self, authorization: str) -> bool:
         given = authorization.removeprefix("Bearer ").encode()

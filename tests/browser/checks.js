@@ -27,6 +27,16 @@ function illegible() {
     .map((element) => `${element.className} ${element.textContent} ${ratio(element).toFixed(2)}`);
 }
 
+/** Parts of the bar that lie on each other. */
+function overlapping() {
+  const boxes = [...document.querySelectorAll(".bar h1, .find, #who, #link")]
+    .map((element) => [element.id || element.className || element.tagName, element.getBoundingClientRect()])
+    .filter(([, box]) => box.width);
+  const meet = (a, b) => a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  return boxes.flatMap(([name, box], at) =>
+    boxes.slice(at + 1).filter(([, other]) => meet(box, other)).map(([other]) => `${name} and ${other}`));
+}
+
 /** What can be pressed and has no name. */
 function nameless() {
   const named = (element) =>

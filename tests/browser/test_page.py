@@ -90,6 +90,21 @@ async def test_an_operator_drains_and_undrains_by_keyboard(page: Page, show: Sho
     assert page.complaints == []
 
 
+async def test_an_operator_drains_the_node(page: Page, show: Show) -> None:
+    seen = await show(config())
+    await page.click("#node")
+    await page.until("document.querySelector('#dialog').open")
+    await page.type("switch is replaced")
+    await page.press("Enter")
+    await page.until("document.querySelector('#node').innerText === 'Undrain node'")
+    work = seen.daemon.supervisor.announcing.work
+    assert work is not None
+    assert {drain.reason for drain in work.drains.current.values()} == {"switch is replaced"}
+    await page.click("#node")
+    await page.until("document.querySelector('#node').innerText === 'Drain node…'")
+    assert page.complaints == []
+
+
 async def test_a_daemon_that_is_gone_is_not_mistaken_for_a_healthy_one(page: Page, show: Show) -> None:
     seen = await show(config())
     await seen.daemon.stop()
@@ -153,5 +168,6 @@ async def test_nothing_is_cut_off_at_any_width(
     await page.until("document.querySelectorAll('#detail .server').length === 3")
     assert await page.eval("document.documentElement.scrollWidth <= innerWidth")
     await page.eval(CHECKS)
+    assert await page.eval("overlapping()") == []
     assert await page.eval("illegible()") == []
     assert await page.eval("nameless()") == []

@@ -25,8 +25,10 @@ export function makeActions(done) {
   });
   return async (what, service, server, place) => {
     if (what === "drain") return open(service, server, place);
+    if (what === "drain node") return openNode();
     try {
-      if (what === "undrain") await undrain(server, place);
+      if (what === "undrain node") await undrainNode();
+      else if (what === "undrain") await undrain(server, place);
       else await check(service, server, place);
       done();
     } catch (error) {
@@ -37,23 +39,39 @@ export function makeActions(done) {
 
 function open(service, server, place) {
   meant = { service, server, place };
-  $("dialog-title").textContent = `Drain ${place}`;
-  $("dialog-text").textContent = "It gets no new connections; those it has go on. Its checks go on, too.";
   $("dialog-service").textContent = service.name;
+  $("dialog-scope").hidden = false;
+  show(`Drain ${place}`, "It gets no new connections; those it has go on. Its checks go on, too.");
+}
+
+function openNode() {
+  meant = { node: true };
+  $("dialog-scope").hidden = true;
+  show("Drain this node", "All its addresses are drained and then withdrawn: other nodes take over. Its table stays.");
+}
+
+function show(title, text) {
+  $("dialog-title").textContent = title;
+  $("dialog-text").textContent = text;
   $("dialog-reason").value = "";
   $("dialog-trouble").hidden = true;
   $("dialog").showModal();
   $("dialog-reason").focus();
 }
 
-async function drain({ service, place }) {
+async function drain({ service, place, node }) {
   const scope = document.querySelector("input[name=scope]:checked").value;
   const seconds = $("dialog-for").value;
+  const whom = node ? { node } : { server: place, ...(scope === "service" ? { service: service.name } : {}) };
   await ask("POST", "/v1/overrides", {
-    action: "drain", server: place, reason: $("dialog-reason").value.trim(),
-    ...(scope === "service" ? { service: service.name } : {}), ...(seconds ? { seconds: Number(seconds) } : {}),
+    action: "drain", ...whom, reason: $("dialog-reason").value.trim(), ...(seconds ? { seconds: Number(seconds) } : {}),
   });
-  toast(`${place} is draining.`);
+  toast(`${node ? "This node" : place} is draining.`);
+}
+
+async function undrainNode() {
+  await ask("DELETE", "/v1/overrides?node=true");
+  toast("This node takes its addresses back.");
 }
 
 async function undrain(server, place) {

@@ -171,6 +171,7 @@ addEventListener("hashchange", followAddress);
 addEventListener("popstate", followAddress);
 addEventListener("online", refresh);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh(); });
+$("node").addEventListener("click", () => act($("node").dataset.drained === "true" ? "undrain node" : "drain node"));
 $("retry").addEventListener("click", refresh);
 $("find").addEventListener("input", showList);
 $("sort").addEventListener("change", showList);

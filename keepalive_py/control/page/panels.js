@@ -144,15 +144,18 @@ function* downServers() {
 
 export function showNetwork() {
   const { announcer } = store, text = JSON.stringify(announcer);
+  const vips = Object.values(announcer?.vips || {}), drained = vips.length > 0 && vips.every((vip) => vip.drained_by);
+  $("node").hidden = !vips.length || store.role !== "operator";
+  $("node").dataset.drained = String(drained);
+  say($("node"), drained ? "Undrain node" : "Drain node…");
   if ($("network").dataset.text === text) return;
   $("network").dataset.text = text;
   if (!announcer || !announcer.vips) {
     fill($("network"), [h("p", { class: "plain" }, "Nothing is announced from here: there is no bgp_announcer block.")]);
     return;
   }
-  const vips = Object.entries(announcer.vips);
-  say($("network-count"), `${vips.filter(([, vip]) => vip.state === "announced").length} of ${vips.length} announced`);
-  fill($("network"), [tree(announcer), h("h3", { class: "sub" }, "Virtual addresses"), h("ul", { class: "vips" }, ...vips.map(([address, vip]) => h("li", {}, chip(address, vip))))]);
+  say($("network-count"), `${vips.filter((vip) => vip.state === "announced").length} of ${vips.length} announced`);
+  fill($("network"), [tree(announcer), h("h3", { class: "sub" }, "Virtual addresses"), h("ul", { class: "vips" }, ...Object.entries(announcer.vips).map(([address, vip]) => h("li", {}, chip(address, vip))))]);
 }
 
 const VIP_STATES = { announced: "ok", draining: "held", withdrawn: "held", held: "bad" };

@@ -14,51 +14,28 @@ from hypothesis import strategies as st
 from keepalive_py.announcer.drains import ALL, Drain, Drains
 from keepalive_py.announcer.loopback import Loopback, Position
 from keepalive_py.announcer.ownership import Ownership
-from keepalive_py.net import Address
-from keepalive_py.wire import rtnetlink as wire
+from keepalive_py.announcer.rtnetlink import Request
+from keepalive_py.testing import MemoryNetwork
 
 NAMES = {Position.ANNOUNCE: "kavip", Position.DRAIN: "kadrain", Position.HOLD: "kahold"}
 INDEX = {"lo": 1, "kavip": 2, "kadrain": 3, "kahold": 4, "old": 5}
 A, B = ip_address("192.0.2.1"), ip_address("2001:db8::1")
 
 
-class Kernel:
-    """Does what Rtnetlink does, to a dict; dies after `patience` requests."""
+class Kernel(MemoryNetwork):
+    """Dies after `patience` requests."""
 
     def __init__(self, *, marks: bool = True) -> None:
-        self.marks = marks
-        self.held: dict[tuple[Address, int], int] = {}
-        self.requests = 0
+        super().__init__(*(name for name in INDEX if name != "lo"), marks=marks)
         self.patience = 10**9
 
-    def links(self) -> dict[str, wire.Link]:
-        return {name: wire.Link(index, name, True, True, "dummy") for name, index in INDEX.items()}
-
-    def addresses(self) -> list[wire.InterfaceAddress]:
-        return [
-            wire.InterfaceAddress(address, address.max_prefixlen, index, proto if self.marks else 0)
-            for (address, index), proto in self.held.items()
-        ]
-
-    def batch(self, requests: Sequence[tuple[object, tuple[Address, int]]]) -> dict[int, int]:
-        failed = {}
-        for place, (encode, key) in enumerate(requests):
-            self.requests += 1
-            if self.requests > self.patience:
+    def batch(self, requests: Sequence[Request]) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for place, request in enumerate(requests):
+            if self.requests >= self.patience:
                 raise KeyboardInterrupt  # the process dies here
-            if encode is wire.add_address:
-                if key in self.held:
-                    failed[place] = errno.EEXIST
-                self.held.setdefault(key, wire.OUR_PROTO)
-            elif self.held.pop(key, None) is None:
-                failed[place] = errno.EADDRNOTAVAIL
-        return failed
-
-    def theirs(self, address: Address, name: str) -> None:
-        self.held[address, INDEX[name]] = 0
-
-    def where(self, address: Address) -> set[str]:
-        return {name for name, index in INDEX.items() if (address, index) in self.held}
+            found.update((place, number) for number in super().batch([request]).values())
+        return found
 
 
 @pytest.fixture(params=[True, False], ids=["marks", "no marks"])
@@ -69,7 +46,7 @@ def kernel(request: pytest.FixtureRequest) -> Kernel:
 def loopback(kernel: Kernel, directory: Path, names: dict[Position, str] = NAMES) -> Loopback:
     ownership = Ownership(str(directory))
     ownership.load()
-    return Loopback(kernel, ownership, names)  # type: ignore[arg-type]
+    return Loopback(kernel, ownership, names)
 
 
 def test_an_address_is_on_one_interface(kernel: Kernel, tmp_path: Path) -> None:
@@ -138,7 +115,7 @@ def test_a_full_disk_stops_nobody_whose_kernel_remembers(
 
 def test_a_foreign_address_is_never_touched(kernel: Kernel, tmp_path: Path) -> None:
     for name in ("lo", "kavip", "kahold"):
-        kernel.theirs(A, name)
+        kernel.add_foreign(A, name)
     ours = loopback(kernel, tmp_path)
     outcome = ours.place({A: Position.ANNOUNCE})
     assert outcome.foreign == [(A, "kavip")]
