@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 from keepalive_py.daemon import voice
-from keepalive_py.daemon.slices import sliced
 from keepalive_py.daemon.state_directory import StateDirectory
 from keepalive_py.health.checker_state import CheckerState
 from keepalive_py.health.remembered import Memory, remembered
@@ -28,6 +27,7 @@ VERSION: Final = 1
 RECENT: Final = 900.0  # s; what is older says little of servers now
 PAUSE: Final = 1.0  # s from a change to the file
 SHARE: Final = 0.1  # of the time that writing may take
+TURN: Final = 0.003  # s of work between two yields
 ALIVE_EVERY: Final = 60.0  # s
 
 
@@ -138,11 +138,12 @@ class Remembering:
         """What changed, with yields; what is not there any more is forgotten."""
         touched, self.touched = self.touched, set()
         services = self.host.services
-        for some in sliced([service for service in services if service in touched]):
-            now, wall = self.host.now, time.time()
-            for service in some:
-                self.words[service] = json.dumps(remembered(service, now, wall, self.host.next_run))
-            await asyncio.sleep(0)
+        began, now, wall = time.perf_counter(), self.host.now, time.time()
+        for service in [service for service in services if service in touched]:
+            self.words[service] = json.dumps(remembered(service, now, wall, self.host.next_run))
+            if time.perf_counter() - began > TURN:
+                await asyncio.sleep(0)
+                began, now, wall = time.perf_counter(), self.host.now, time.time()
         if len(self.words) != len(services):
             there = set(services)
             self.words = {service: words for service, words in self.words.items() if service in there}

@@ -16,6 +16,7 @@ import enum
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, TypeVar
 
 from keepalive_py.config.model import CheckConfig, VirtualServer
@@ -32,6 +33,7 @@ Json = dict[str, Any]
 Due = Callable[[CheckerState], float | None]  # when a check runs next, on the clock of `now`
 T = TypeVar("T")
 
+MOST_DIGESTS: Final = 2**17
 LONGEST_DETAIL: Final = 200  # characters of a verdict's words
 
 
@@ -99,7 +101,9 @@ def check_key(check: CheckConfig) -> str:
     return f"{check.KIND} {_digest(check.identity())}"
 
 
-def _digest(identity: object) -> str:
+@lru_cache(maxsize=MOST_DIGESTS)
+def _digest(identity: tuple[object, ...]) -> str:
+    """Kept, since it is asked for at every change of a server."""
     return hashlib.sha256(_canonical(identity).encode()).hexdigest()[:16]
 
 
