@@ -41,6 +41,8 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "table_refused_steps": (GAUGE, "Steps that the kernel refused at the last comparison."),
     "table_repairs_total": (COUNTER, "Changes of somebody else that were repaired."),
     "table_drift": (GAUGE, "Differences that the last reading found."),
+    "drift_total": (COUNTER, "What somebody else changed in our part of the kernel, by reason."),
+    "table_foreign_services": (GAUGE, "Services of the table that are not in the configuration."),
     # probes
     "probes_total": (COUNTER, "Probes that ended, by result."),
     "probes_started_total": (COUNTER, "Probes that began."),
@@ -53,6 +55,8 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "service_alive_weight": (GAUGE, "Weight of the servers that are alive."),
     "service_quorum": (GAUGE, "Weight that it needs."),
     "service_suspended": (GAUGE, "1: ha_suspend, and its address is not here."),
+    "service_held_servers": (GAUGE, "Servers held in although down; of services with depool_threshold."),
+    "service_suppressed_servers": (GAUGE, "Servers left out for flapping; of services with damping."),
     "service_sorry_server_in_use": (GAUGE, "1: the sorry server serves."),
     "service_connections_total": (COUNTER, "Connections scheduled."),
     "service_packets_total": (COUNTER, "Packets by direction."),
@@ -61,6 +65,8 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "server_up": (GAUGE, "1: none of its checks is down."),
     "server_weight": (GAUGE, "Weight in the table; -1: not in it."),
     "server_configured_weight": (GAUGE, "Weight in the configuration."),
+    "server_held": (GAUGE, "1: it is held in although down."),
+    "server_suppressed": (GAUGE, "1: it is up, and left out for flapping."),
     "server_override": (GAUGE, "1: an operator's order holds; which one is a label."),
     "server_active_connections": (GAUGE, "Connections that are open."),
     "server_inactive_connections": (GAUGE, "Connections that are ending, or without a state."),
@@ -168,6 +174,9 @@ def table_metrics(out: Exposition, table: Json) -> None:
     out.add("table_refused_steps", table["refused_steps"])
     out.add("table_repairs_total", table["repaired"])
     out.add("table_drift", len(table["drift"]))
+    for reason, count in sorted(table["drift_counts"].items()):
+        out.add("drift_total", count, labelled(reason=reason))
+    out.add("table_foreign_services", len(table["foreign_services"]))
 
 
 def probe_metrics(out: Exposition, probes: Json) -> None:
@@ -218,6 +227,10 @@ def service_metrics(out: Exposition, row: Json) -> None:
         out.add("service_alive_weight", row["alive_weight"], labels)
         out.add("service_quorum", row["quorum"], labels)
         out.add("service_suspended", row["suspended"], labels)
+        if row["guards"]["depool_threshold"]:
+            out.add("service_held_servers", row["guards"]["held"], labels)
+        if row["guards"]["damping_half_life"]:
+            out.add("service_suppressed_servers", row["guards"]["suppressed"], labels)
         if row["sorry_server"] is not None:
             out.add("service_sorry_server_in_use", row["sorry_server"]["in_use"], labels)
         counter_metrics(out, "service", row["counters"], labels)
@@ -232,6 +245,9 @@ def server_metrics(out: Exposition, server: Json, labels: str) -> None:
     out.add("server_up", server["alive"], labels)
     out.add("server_weight", -1 if weight is None else weight, labels)
     out.add("server_configured_weight", server["configured_weight"], labels)
+    for guard in ("held", "suppressed"):
+        if server[guard]:
+            out.add(f"server_{guard}", 1, labels)
     if server["override"] is not None:
         out.add("server_override", 1, f"{labels},{labelled(action=server['override']['action'])}")
     if server["counters"] is not None:

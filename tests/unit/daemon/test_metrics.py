@@ -12,9 +12,12 @@ from prometheus_client.parser import text_string_to_metric_families
 from keepalive_py.control.metrics import FAMILIES, PREFIX, Exposition, announcer_metrics, labelled
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.dataplane.port import Counters
-from keepalive_py.net import Endpoint, parse_address
+from keepalive_py.net import Endpoint, Family, Protocol, parse_address
+from keepalive_py.plan.steps import AddService, DeleteService
+from keepalive_py.plan.table import Service, ServiceKey
 
 A, B = "10.1.0.1", "10.1.0.2"
+SERVICE = ServiceKey(Family.INET, Protocol.TCP, Endpoint(parse_address("10.9.9.9"), 80))
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -33,8 +36,14 @@ def key(name: str, **labels: str) -> tuple[str, frozenset[tuple[str, str]]]:
     return PREFIX + name, frozenset(labels.items())
 
 
+CONFIGURATION = {
+    "generation": None, "digest": "d", "since": 1.0, "instead_of_files": "", "refused": None, "held": False,
+}  # fmt: skip
+
+
 async def measured(rig: Rig) -> Samples:
-    life: Any = types.SimpleNamespace(supervisor=rig.supervisor, born=5.0)
+    configuring = types.SimpleNamespace(summary=lambda: CONFIGURATION)
+    life: Any = types.SimpleNamespace(supervisor=rig.supervisor, born=5.0, configuring=configuring)
     return samples(b"".join(await Controlled(life).metrics()))
 
 
@@ -110,3 +119,21 @@ def test_names_are_as_prometheus_wants_them() -> None:
                 yield name
 
     assert list(wrong()) == []
+
+
+async def test_guards_and_drift(start: Start) -> None:
+    guarded = "depool_threshold 50%\n damping_half_life 600"
+    rig = await start(virtual_server(A, B, more=guarded) + virtual_server(A, address="10.0.0.2"))
+    await rig.fails(A, B)
+    await rig.dataplane.apply([DeleteService(each) for each in await rig.dataplane.read()])
+    await rig.dataplane.apply([AddService(Service(SERVICE))])
+    await rig.reads_again()
+    found = await measured(rig)
+    service = "[10.0.0.1]:tcp:80"
+    assert found[key("server_held", service=service, server=f"[{B}]:tcp:80")] == 1
+    assert key("server_held", service=service, server=f"[{A}]:tcp:80") not in found
+    assert found[key("service_held_servers", service=service)] == 1
+    assert found[key("service_suppressed_servers", service=service)] == 0
+    assert key("service_held_servers", service="[10.0.0.2]:tcp:80") not in found
+    assert found[key("drift_total", reason="service-missing")] == 2
+    assert found[key("table_foreign_services")] == 1
