@@ -83,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         print("Connection failed" + (f": {error}" if arguments.verbose else ""))
         return 0
     if arguments.verbose:
-        show(header, body, tls=arguments.use_ssl)
+        show(header, body)
     print(hashlib.md5(body, usedforsecurity=False).hexdigest())
     if arguments.verbose:
         took = int((time.monotonic() - began) * 1e6)
@@ -129,18 +129,13 @@ def received(stream: Stream) -> bytes:
         return b""
 
 
-def show(header: bytes, body: bytes, *, tls: bool) -> None:
-    """As genhash(1) of keepalived 2.2.7: with TLS the body and the digest have no titles."""
-    digest = hashlib.md5(body, usedforsecurity=False).digest()
+def show(header: bytes, body: bytes) -> None:
     title("    HTTP Header Buffer    ", header)
     title(" HTTP Header Ascii Buffer ")
     print(header.decode("latin-1"))
-    if tls:
-        print(*hexdump(body), sep="\n")
-        return
     title("        HTML Buffer        ", body)
     print()
-    title("    HTML hash resulting    ", digest)
+    title("    HTML hash resulting    ", hashlib.md5(body, usedforsecurity=False).digest())
     title(" HTML hash final resulting ")
 
 

@@ -27,6 +27,7 @@ from keepalive_py.daemon.ownership import keys_of, owned_before, remember_owned
 from keepalive_py.daemon.state_directory import StateDirectory, state_directory
 from keepalive_py.daemon.writer import TableWriter
 from keepalive_py.errors import KeepaliveError
+from keepalive_py.plan.marks import NO_MARKS, Marks
 from keepalive_py.plan.steps import AddService, EditService, Step
 from keepalive_py.plan.table import ServiceKey
 
@@ -110,6 +111,7 @@ class Configuring:
         self.refusal: Refusal | None = None
         self.plan: tuple[str, ...] = ()
         self.verified: bool | None = None  # None: it was not looked at
+        self.marks: Callable[[], Marks] = lambda: NO_MARKS  # of groups that are served by mark
         self._back_to = 0  # the generation that the next reload is to read
         self._radius: Held | None = None
         self._digest = ""
@@ -212,7 +214,7 @@ class Configuring:
         self._served = []
 
     def _remember_owned(self, *configs: Config) -> None:
-        remember_owned(self.directory, keys_of(*configs))
+        remember_owned(self.directory, keys_of(*configs, marks=self.marks()))
 
     def _keep(self, ready: Ready) -> Generation | None:
         config = ready.config

@@ -99,6 +99,7 @@ class Life:
         try:
             supervisor = self.supervisor = await self.made()
             await self.boundary_script("startup")
+            self.configuring.marks = lambda: supervisor.marks
             supervisor.writer.owned.update(dict.fromkeys(self.configuring.owned_before()))
             with growing():
                 await supervisor.start()

@@ -15,6 +15,7 @@ from keepalive_py.config.model import Config
 from keepalive_py.daemon.state_directory import StateDirectory
 from keepalive_py.net import Endpoint, Family, Protocol, parse_address
 from keepalive_py.plan.desired import slots
+from keepalive_py.plan.marks import NO_MARKS, Marks
 from keepalive_py.plan.table import ServiceKey
 
 __all__ = ["keys_of", "owned_before", "remember_owned"]
@@ -22,10 +23,13 @@ __all__ = ["keys_of", "owned_before", "remember_owned"]
 FILE: Final = "owned_services.json"
 
 
-def keys_of(*configs: Config) -> list[ServiceKey]:
-    """Every service that these ask for, each once."""
+def keys_of(*configs: Config, marks: Marks = NO_MARKS) -> list[ServiceKey]:
+    """Every service that these ask for, each once. `marks`: of groups that are served by mark."""
     found = (
-        slot.service.key for config in configs for vs in config.virtual_servers for slot in slots(vs, config)
+        slot.service.key
+        for config in configs
+        for vs in config.virtual_servers
+        for slot in slots(vs, config, marks)
     )
     return list(dict.fromkeys(found))
 

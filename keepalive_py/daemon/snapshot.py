@@ -31,6 +31,7 @@ from keepalive_py.health.override import Override, Overrides, changes, weight_of
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Unknown, Verdict
 from keepalive_py.plan.desired import Slot, place_in, slots
+from keepalive_py.plan.marks import Marks
 from keepalive_py.plan.table import ServiceKey
 from keepalive_py.probing import Histogram, Statistics
 
@@ -48,6 +49,9 @@ class Source(Protocol):
 
     @property
     def config(self) -> Config: ...
+
+    @property
+    def marks(self) -> Marks: ...
 
     @property
     def services(self) -> list[ServiceState]: ...
@@ -332,7 +336,7 @@ def slots_of(vs: VirtualServer, moment: Moment) -> tuple[Slot, ...]:
     """Its services in the kernel; () when there are no counters, or too many services."""
     if not moment.counters:
         return ()
-    found = tuple(slots(vs, moment.source.config))
+    found = tuple(slots(vs, moment.source.config, moment.source.marks))
     return found if len(found) <= MOST_SLOTS else ()
 
 

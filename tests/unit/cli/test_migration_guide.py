@@ -14,6 +14,7 @@ from lab.scenario import load
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.cli.migration import SIGNALS, filled
 from keepalive_py.config.build import language
+from keepalive_py.control.metrics import FAMILIES
 from keepalive_py.daemon.life import Life
 
 TESTS = Path(__file__).parents[2]
@@ -39,6 +40,13 @@ def test_the_signals_are_those_that_are_taken() -> None:
     assert {number_of(name): number for name, number, _, _ in SIGNALS} == {
         each: each for each in sorted(taken)
     }
+
+
+def test_the_metrics_that_replace_snmp_exist() -> None:
+    named = re.findall(r"`keepalive_(\w+)`", PAGE.read_text(encoding="utf-8"))
+
+    assert len(named) >= 4
+    assert set(named) <= FAMILIES.keys()
 
 
 def held_by() -> list[tuple[str, str]]:

@@ -1,0 +1,47 @@
+"""Groups that are served by mark, in the daemon: reloads keep the mark, counters are found."""
+
+from __future__ import annotations
+
+from daemon_rig import Start, config_of
+
+from keepalive_py.daemon.ownership import keys_of
+from keepalive_py.daemon.snapshot import Moment, slots_of
+from keepalive_py.dataplane.port import Counters, ServiceCounters
+from keepalive_py.net import Family
+from keepalive_py.plan.table import ServiceKey
+
+GLOBALS = "global_defs {\n nftables_ipvs\n}\n"
+SERVER = "real_server 192.0.2.1 80 {\n}\n"
+KEY = ServiceKey(Family.INET, fwmark=1001)
+
+
+def groups(*names: str, more: str = "") -> str:
+    """A group of one address for each name, and a virtual server that uses it."""
+    text = GLOBALS
+    for name in names:
+        lines = f"10.0.{ord(name)}.1 80\n{more}"
+        text += f"virtual_server_group {name} {{\n{lines}}}\n"
+        text += f"virtual_server group {name} {{\nprotocol TCP\nlvs_sched rr\nlvs_method NAT\n{SERVER}}}\n"
+    return text
+
+
+async def test_a_group_keeps_its_mark_when_its_lines_and_its_neighbours_change(start: Start) -> None:
+    rig = await start(groups("a", "b"))
+    assert await rig.table() == {name: {"192.0.2.1:80": 1} for name in ("FWM 1000", "FWM 1001")}
+
+    await rig.supervisor.reload(config_of(groups("b", more="10.9.0.0/24 80\n")))
+
+    assert list(await rig.table()) == ["FWM 1001"]
+    marked = (await rig.dataplane.read())[KEY].marked
+    assert [str(each) for each in marked] == ["TCP 10.0.98.1 port 80", "TCP 10.9.0.0-10.9.0.255 port 80"]
+
+
+async def test_it_is_found_by_its_mark(start: Start) -> None:
+    rig = await start(groups("a", "b"))
+    supervisor = rig.supervisor
+    moment = Moment(supervisor, counters={KEY: ServiceCounters(Counters(connections=7))})
+
+    (slot,) = slots_of(supervisor.config.virtual_servers[1], moment)
+
+    assert slot.service.key == KEY
+    assert keys_of(supervisor.config, marks=supervisor.marks)[1] == KEY
