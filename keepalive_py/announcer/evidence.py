@@ -56,7 +56,7 @@ class Witness:
         )
 
     def _in_table(self, target: Target) -> bool | None:
-        entry = self.view.table.get(target.key)
+        entry = self.view.table.get(target.held_as)
         if entry is not None and entry.destinations:
             return True
         return False if self.view.table_settled else None

@@ -9,15 +9,18 @@ from keepalive_py.config.bgp_announcer import AnnouncedVip, BgpAnnouncer, Servic
 from keepalive_py.config.model import Config
 from keepalive_py.net import Address
 from keepalive_py.plan.desired import slots
+from keepalive_py.plan.marks import NO_MARKS, Marks
 from keepalive_py.plan.table import ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A service of an address: the place of its virtual server, and its key in the table."""
+    """A service of an address: the place of its virtual server, and its key. `held_as`: the key
+    that it has in the table, which is another where its group is served by mark."""
 
     place: int
     key: ServiceKey
+    held_as: ServiceKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,20 @@ class Vip:
     missing: tuple[str, ...] = ()
 
 
-def vips_of(config: Config, block: BgpAnnouncer) -> dict[Address, Vip]:
+def vips_of(config: Config, block: BgpAnnouncer, marks: Marks = NO_MARKS) -> dict[Address, Vip]:
     """In the order of the configuration; those of `vip` blocks last if nothing else names them."""
     by_address: dict[Address, list[Target]] = {}
     by_mark: dict[int, list[Target]] = {}
     for place, vs in enumerate(config.virtual_servers):
+        marked = marks.of_group(vs.group, vs.protocol) if vs.group is not None else ()
+        held_as = {key.family: key for key in marked}
         for slot in slots(vs, config):
             key = slot.service.key
             if key.endpoint is None:
-                by_mark.setdefault(key.fwmark, []).append(Target(place, key))
+                by_mark.setdefault(key.fwmark, []).append(Target(place, key, key))
             else:
-                by_address.setdefault(key.endpoint.address, []).append(Target(place, key))
+                target = Target(place, key, held_as.get(key.family, key))
+                by_address.setdefault(key.endpoint.address, []).append(target)
     exceptions = {vip.address: vip for vip in block.vips}
     found = {address: None for address in by_address if _is_announced(address, block)}
     return {

@@ -45,6 +45,7 @@ from keepalive_py.dataplane.port import Dataplane
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.health.fitness import Evidence, Fitness, Standing, fitness
 from keepalive_py.net import Address
+from keepalive_py.plan.marks import Marks
 from keepalive_py.uplink.state import Heard, UplinkSight, UplinkState, sight
 
 STATUS_FILE: Final = "status.json"
@@ -82,6 +83,7 @@ class Host(View, Protocol):
 
     dataplane: Dataplane
     events: Counter[str]
+    marks: Marks
 
     def module_standing(self, name: str) -> Standing | None: ...
 
@@ -222,7 +224,7 @@ class Work:
         self.block = block
         self.witness = Witness(self.host, sorry_counts=block.sorry_counts, warm_up=block.warm_up)
         self.confirmation.patience = block.confirm_time
-        self.vips = vips_of(config, block)
+        self.vips = vips_of(config, block, self.host.marks)
         self.leaving.clear()
         timing = Timing(block.rise, block.fall, block.hold_down, block.half_life, block.drain_time)
         before, self.policies = self.policies, {}
@@ -410,7 +412,7 @@ class Work:
             self.complain(f"announcer: connections are not counted: {error}")
             return
         for address in draining:
-            keys = [target.key for target in self.vips[address].targets]
+            keys = {target.held_as for target in self.vips[address].targets}
             total = sum(counters[key].service.connections for key in keys if key in counters)
             if total != self.connections[address][0]:
                 self.connections[address] = (total, self.host.now)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 from daemon_rig import Start, config_of
 
+from keepalive_py.announcer.vips import vips_of
+from keepalive_py.config.bgp_announcer import BgpAnnouncer
 from keepalive_py.daemon.ownership import keys_of
 from keepalive_py.daemon.snapshot import Moment, slots_of
 from keepalive_py.dataplane.port import Counters, ServiceCounters
@@ -45,3 +49,15 @@ async def test_it_is_found_by_its_mark(start: Start) -> None:
 
     assert slot.service.key == KEY
     assert keys_of(supervisor.config, marks=supervisor.marks)[1] == KEY
+
+
+async def test_the_announcer_looks_for_the_mark_where_it_names_the_address(start: Start) -> None:
+    rig = await start(groups("a", "b"))
+    supervisor = rig.supervisor
+    block = BgpAnnouncer(prefixes=(ip_network("10.0.0.0/8"),))
+
+    vips = vips_of(supervisor.config, block, supervisor.marks)
+
+    (target,) = vips[ip_address("10.0.98.1")].targets
+    assert str(target.key) == "TCP 10.0.98.1:80"
+    assert target.held_as == KEY
