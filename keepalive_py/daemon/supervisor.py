@@ -54,7 +54,7 @@ from keepalive_py.health.verdict import Reason, Verdict
 from keepalive_py.net import Address
 from keepalive_py.notify.notifier import Notifier
 from keepalive_py.plan.desired import Overrides, desired, sharing
-from keepalive_py.plan.marks import NO_MARKS, allocate
+from keepalive_py.plan.marks import NO_MARKS, MarkSettings, allocate
 from keepalive_py.plan.table import Table
 from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
@@ -237,6 +237,10 @@ class Supervisor:
     async def give_marks(self, config: Config) -> None:
         """Of groups that are served by mark. In a thread: there may be ten thousand lines."""
         if self.dataplane.serves_by_mark and config.global_defs.nftables_ipvs is not None:
+            if MarkSettings.of(config.global_defs) != MarkSettings.of(self.config.global_defs):
+                voice.warn(
+                    "nftables_ipvs_priority, nftables_counters: a change takes effect at the next start"
+                )
             self.marks = await asyncio.to_thread(allocate, config, self.marks, dict(self.table))
 
     def take_over(self, config: Config, services: list[ServiceState]) -> None:

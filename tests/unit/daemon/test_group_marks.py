@@ -40,6 +40,16 @@ async def test_a_group_keeps_its_mark_when_its_lines_and_its_neighbours_change(s
     assert [str(each) for each in marked] == ["TCP 10.0.98.1 port 80", "TCP 10.9.0.0-10.9.0.255 port 80"]
 
 
+async def test_what_waits_for_a_restart_is_said(start: Start) -> None:
+    rig = await start(groups("a"))
+
+    await rig.supervisor.reload(
+        config_of(groups("a").replace("nftables_ipvs", "nftables_ipvs\n nftables_counters"))
+    )
+
+    assert any("a change takes effect at the next start" in line for line in rig.lines)
+
+
 async def test_it_is_found_by_its_mark(start: Start) -> None:
     rig = await start(groups("a", "b"))
     supervisor = rig.supervisor
