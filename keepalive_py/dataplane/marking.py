@@ -139,6 +139,7 @@ class MarkingDataplane:
         self._namespace = namespace
         self._table: MarkTable | None = None
         self._contents = Contents()
+        self._hulls: dict[ServiceKey, tuple[tuple[MarkedRange, ...], int, int]] = {}
         self._lock = asyncio.Lock()
 
     @property
@@ -219,14 +220,26 @@ class MarkingDataplane:
         return []
 
     def _set(self, ranges: Ranges) -> Contents:
-        """Ranges that another service still has are refused, and then taken from it."""
-        have = self._contents.ranges
-        try:
-            return self._opened.change(self._contents, {**have, **ranges})
-        except KernelRefused as refused:
-            if refused.errno not in TAMPERED:
-                raise
-            return self._opened.change(self._contents, _moved(have, ranges))
+        """What comes to one service leaves the others that had it: of ranges that overlap the
+        kernel refuses some and takes others, and then no one knows which of them counts."""
+        after = {**self._contents.ranges, **ranges}
+        for family in Family:
+            coming = Coverage(
+                each for key, several in ranges.items() if key.family is family for each in several
+            )
+            for key, several in self._contents.ranges.items():
+                if key.family is family and key not in ranges and coming.reaches(*self._hull(key, several)):
+                    after[key] = tuple(each for each in several if not coming.overlaps(each))
+        return self._opened.change(self._contents, after)
+
+    def _hull(self, key: ServiceKey, several: tuple[MarkedRange, ...]) -> tuple[int, int]:
+        """The lowest and the highest address of a service, remembered while it has the same."""
+        known = self._hulls.get(key)
+        if known is None or known[0] is not several:
+            lowest = min((int(each.first) for each in several), default=0)
+            highest = max((int(each.last) for each in several), default=-1)
+            known = self._hulls[key] = several, lowest, highest
+        return known[1:]
 
     async def flush(self) -> None:
         async with self._lock:
@@ -249,14 +262,3 @@ class MarkingDataplane:
 
     async def stop_sync_daemon(self, daemon: LvsSyncDaemon, *, master: bool) -> None:
         await self.inner.stop_sync_daemon(daemon, master=master)
-
-
-def _moved(have: Ranges, wanted: Ranges) -> Ranges:
-    """`have` with `wanted` in it. What comes to one service leaves the others that had it."""
-    after = dict(wanted)
-    for family in Family:
-        coming = Coverage(each for key, several in wanted.items() if key.family is family for each in several)
-        for key, ranges in have.items():
-            if key.family is family and key not in wanted:
-                after[key] = tuple(each for each in ranges if not coming.overlaps(each))
-    return after

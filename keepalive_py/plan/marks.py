@@ -260,6 +260,11 @@ class Coverage:
                 self._starts.append(first)
                 self._runs.append((last, [each]))
 
+    def reaches(self, first: int, last: int) -> bool:
+        """Whether any of them has an address of these."""
+        at = bisect_right(self._starts, last) - 1
+        return at >= 0 and self._runs[at][0] >= first
+
     def overlaps(self, one: MarkedRange) -> bool:
         for at in range(bisect_right(self._starts, int(one.last)) - 1, -1, -1):
             last, members = self._runs[at]

@@ -250,4 +250,8 @@ ranges = st.builds(
 
 @given(st.lists(ranges, max_size=6), ranges)
 def test_coverage_is_overlap_with_any(several: list[MarkedRange], one: MarkedRange) -> None:
-    assert Coverage(several).overlaps(one) == any(map(one.overlaps, several))
+    coverage = Coverage(several)
+
+    assert coverage.overlaps(one) == any(map(one.overlaps, several))
+    assert coverage.reaches(int(one.first), int(one.last)) or not coverage.overlaps(one)
+    assert not coverage.reaches(0, -1)
