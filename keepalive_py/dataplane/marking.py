@@ -11,6 +11,7 @@ of somebody else is never touched: then, as on a kernel without nf_tables, openi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -177,9 +178,12 @@ class MarkingDataplane:
         self.inner.watch(changed)
 
     async def read(self) -> Table:
+        """Where the marks cannot be read they are taken to be as we left them: that is no reason
+        not to look after IPVS."""
         async with self._lock:
             table = await self.inner.read()
-            self._contents = self._opened.read()
+            with contextlib.suppress(KernelRefused, OSError):
+                self._contents = self._opened.read()
         for key, ranges in self._contents.ranges.items():
             if key in table:
                 table[key] = replace(table[key], marked=ranges)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
+import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from contract.values import marked, service
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from lab import table
 from lab.daemons import Daemon, Keepalived, KeepalivePy
 from lab.namespace import Namespace
@@ -16,6 +22,13 @@ from lab.servers import Server
 from lab.topology import VIP, Topology
 from lab.traffic import REQUEST, Stream
 from lab.waiting import equal, eventually
+
+from keepalive_py.dataplane.ipvs import IpvsDataplane
+from keepalive_py.dataplane.marking import MarkingDataplane
+from keepalive_py.net import Family, Protocol
+from keepalive_py.plan.marks import Coverage, MarkSettings
+from keepalive_py.plan.steps import AddService, DeleteService, SetMarked, Step
+from keepalive_py.plan.table import MarkedRange, ServiceKey
 
 LACKING = lacking("ipvsadm", "ip", "nft", "keepalived") or without_marks_by_nftables()
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
@@ -261,3 +274,83 @@ def test_a_table_of_somebody_else_is_not_touched(topology: Topology, daemon: Dae
     assert any("chains of somebody else" in line for line in daemon.lines())
     daemon.stop()
     assert ruleset(topology.node) == before
+
+
+def test_a_stranger_in_our_table_is_no_reason_not_to_look_after_ipvs(
+    topology: Topology, daemon: Daemon
+) -> None:
+    daemon.config.write_text(configuration(f"{VIP[4]} 80"))
+    started(daemon)
+    served(topology, VIP[4])
+
+    topology.node.output(["nft", "add chain ip keepalived_ipvs guard"])
+    topology.node.output(["ipvsadm", "-D", "-f", "1000"])
+
+    served(topology, VIP[4])
+
+
+# ------------------------------------------------------- the table does what it is told
+
+KEYS = [marked(1000), marked(1001), marked(1002, Family.INET6)]
+SETTINGS = MarkSettings("marks_law")
+
+
+def apart(ranges: list[MarkedRange]) -> tuple[MarkedRange, ...]:
+    """Those that have nothing in common with one before them, in order."""
+    kept: list[MarkedRange] = []
+    for each in ranges:
+        if not any(map(each.overlaps, kept)):
+            kept.append(each)
+    return tuple(sorted(kept))
+
+
+def ranges_of(key: ServiceKey) -> st.SearchStrategy[tuple[MarkedRange, ...]]:
+    base = ip_address("192.0.2.0" if key.family is Family.INET else "2001:db8::fffa")
+    pairs = st.tuples(st.integers(0, 12), st.integers(0, 12)).map(sorted)
+    ports = st.sampled_from([(80, 80), (443, 443), (0, 65535), (81, 442)])
+    one = st.builds(
+        lambda protocol, pair, port: MarkedRange(protocol, base + pair[0], base + pair[1], *port),
+        st.sampled_from(Protocol), pairs, ports,
+    )  # fmt: skip
+    return st.lists(one, max_size=4).map(apart)
+
+
+changes = st.sampled_from(KEYS).flatmap(
+    lambda key: st.builds(SetMarked, st.just(key), ranges_of(key)) | st.builds(DeleteService, st.just(key))
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(changes, min_size=1, max_size=8))
+def test_what_is_marked_is_what_was_asked_for_last(steps: list[Step]) -> None:
+    asyncio.run(mark(steps))
+
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=True).stdout
+    assert SETTINGS.table not in tables
+
+
+async def mark(steps: list[Step]) -> None:
+    inner = IpvsDataplane()
+    await inner.open()
+    plane = MarkingDataplane(inner, SETTINGS)
+    await plane.open()
+    wanted: dict[ServiceKey, tuple[MarkedRange, ...]] = {}
+    try:
+        await plane.flush()
+        for step in steps:
+            assert isinstance(step, (SetMarked, DeleteService))
+            before: list[Step] = [AddService(service(step.key))] if isinstance(step, SetMarked) else []
+            assert await plane.apply([*before, step]) == []
+            if isinstance(step, SetMarked):
+                held = {
+                    key: tuple(each for each in ranges if not Coverage(step.ranges).overlaps(each))
+                    for key, ranges in wanted.items()
+                    if key.family is step.key.family
+                }
+                wanted.update({**held, step.key: step.ranges})
+            else:
+                wanted.pop(step.key, None)
+            assert {key: entry.marked for key, entry in (await plane.read()).items()} == wanted
+    finally:
+        await plane.flush()
+        await plane.close()
