@@ -25,6 +25,7 @@ SIGNALS: Final = (
     ("USR2", 12, "dump of VRRP's statistics", "dump of IPVS's and the checks' statistics, `_check.stats`"),
     ("TERM", 15, "stop", SAME),
     ("RTMIN+2", 36, "VRRP as JSON", "services, servers and checks as JSON, `_check.json`"),
+    ("RTMIN+10", 44, "–", "go on as the program that is on the disk now"),
     ("RTMAX-1", 63, "clear VRRP's statistics", "said, and nothing done"),
 )
 
