@@ -5,7 +5,7 @@
 | alibaba | toa 1.0.0.0 | 254 | IPv4 | /proc/net/toa_stats | |
 | dpvs | toa 2.0.0.0 | 254 | IPv4, IPv6 | /proc/net/toa_stats | |
 | huawei | toa 1.0.0.0 | 254 | IPv4 | /proc/net/toa_stats | |
-| ucloud | toa 2.0.0.0 | 200, also 253 and 254 | IPv4 | /proc/net/toa_stats | |
+| ucloud | toa 2.0.0.0 | 200, also 254 | IPv4 | /proc/net/toa_stats | |
 | ttm | bce_ttm 1.0.1.8, elsewhere ttm | 254 | IPv4 | /proc/net/ttm_all_stats | tcpopt_ttm: the option |
 | uoa | uoa (UDP) | | | | |
 | vtoa | vtoa | | | | |

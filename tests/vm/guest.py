@@ -107,6 +107,7 @@ def life() -> None:
     load("reload", "toa.ko", "--parameter", "work=1", "--reload")
     toa("verify", "verify", "--json", "--flavour", "dpvs")
     toa("verify all", "verify", "--json", "--layout", "all")
+    toa("verify by another", "verify", "vtoa", "--json", "--layout", "toa4")
     toa("status", "status", "--json")
     toa("stats", "stats", "--json")
     command("unload of another", "unload", "--state-directory", "/run/other", "toa")

@@ -174,6 +174,17 @@ def test_layouts_that_it_does_not_read_are_told_apart(steps: Steps) -> None:
     assert verdicts(came)[("ttm6", "IPv6")] == "loaded but does not work"
 
 
+def test_an_address_that_comes_from_elsewhere_is_as_good(steps: Steps) -> None:
+    came = steps["verify by another"]
+
+    assert came["status"] == 0
+    for each in state(came)["verification"]:
+        assert (each["verdict"], each["detail"]) == (
+            "works",
+            "by something else than the module, which is not loaded",
+        )
+
+
 def test_what_the_kernel_says_of_it(steps: Steps) -> None:
     loaded = state(steps["status"])["loaded"]
 
