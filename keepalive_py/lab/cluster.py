@@ -57,7 +57,7 @@ bgp_announcer {{
     hold_down 1
     damping_half_life 0
     poll 1
-    drain_time 10
+    drain_time 30
     drain_quiet 0.5
     bfd_interval {bfd}
     uplink left {{

@@ -188,7 +188,7 @@ def drain_all_nodes(stage: Stage) -> None:
         for j in SWITCHES:
             wanted = {f"10.{j}.{i}.2" for i in cluster.numbers}
             marked = partial(_marked, cluster, j, wanted)
-            equal(marked, wanted, within=8, what=f"GRACEFUL_SHUTDOWN at switch{j}")
+            equal(marked, wanted, within=15, what=f"GRACEFUL_SHUTDOWN at switch{j}")
         stage.more()
         cluster.is_in_state("draining", *cluster.numbers, within=1)
         stage.loses_nothing()

@@ -40,7 +40,7 @@ bgp_announcer {{
     poll 0.5
     confirm_time 30
     drain_time 30
-    drain_quiet 5
+    drain_quiet 2
     peer switch {{
         address {switch}
         local {node}
