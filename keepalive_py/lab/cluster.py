@@ -58,7 +58,7 @@ bgp_announcer {{
     damping_half_life 0
     poll 1
     drain_time 30
-    drain_quiet 0.5
+    drain_quiet 4
     bfd_interval {bfd}
     uplink left {{
         interface up1
