@@ -17,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from ipaddress import ip_address
@@ -106,11 +106,25 @@ virtual_server 192.0.2.10 80 {{
 """
 
 
-class Cluster:
-    """`kind`: the routing daemon; `bfd` in milliseconds. Raises LabError when it cannot be built."""
+MakeDaemon = Callable[[Namespace, Path], KeepalivePy]
+QUIET: Final = ("-G",)  # nothing to this machine's log
+USUAL: Final[MakeDaemon] = partial(KeepalivePy, options=QUIET)
 
-    def __init__(self, directory: Path, *, kind: str = "bird", nodes: int = 2, bfd: int = 300) -> None:
-        self.directory, self.kind, self.bfd = directory, kind, bfd
+
+class Cluster:
+    """`kind`: the routing daemon; `bfd` in milliseconds; `make` makes a node's daemon. Raises LabError when
+    it cannot be built."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        kind: str = "bird",
+        nodes: int = 2,
+        bfd: int = 300,
+        make: MakeDaemon = USUAL,
+    ) -> None:
+        self.directory, self.kind, self.bfd, self.make = directory, kind, bfd, make
         self.homes: dict[str, Namespace] = {}
         self.servers: list[WebServer] = []
         self.speakers: dict[str, BirdSpeaker | FrrSpeaker] = {}
@@ -209,7 +223,7 @@ class Cluster:
         )
 
     def _daemon(self, i: int) -> KeepalivePy:
-        daemon = KeepalivePy(self.nodes[i], self._place(f"node{i}"), options=("-G",))
+        daemon = self.make(self.nodes[i], self._place(f"node{i}"))
         daemon.config.write_text(self.texts[i])
         return daemon
 

@@ -14,21 +14,31 @@ from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from lab.daemons import PreloadedKeepalivePy
 from lab.needs import without_nat_by_nftables
+from lab.preload import Preload
 from lab.waiting import equal
 
 from keepalive_py.ecmp import linux
 from keepalive_py.ecmp.flow import Flow, NextHop
 from keepalive_py.lab import story
-from keepalive_py.lab.cluster import CLIENT, SEED_FILE, SEEDS, VIP, Cluster
+from keepalive_py.lab.cluster import CLIENT, QUIET, SEED_FILE, SEEDS, VIP, Cluster
 from keepalive_py.lab.namespace import Namespace
 from keepalive_py.lab.needs import lacking
 from keepalive_py.lab.traffic import Client
 from keepalive_py.net import Protocol
 
 
+@pytest.fixture(scope="module")
+def preload() -> Iterator[Preload]:
+    """Daemons start often here."""
+    made = Preload()
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="module", params=["bird", "frr"])
-def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+def cluster(request: pytest.FixtureRequest, preload: Preload) -> Iterator[Cluster]:
     if without_nat_by_nftables():
         pytest.skip(without_nat_by_nftables())
     needs = lacking(request.param)
@@ -36,7 +46,8 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         pytest.fail(f"lacking: {', '.join(needs)}")
     with tempfile.TemporaryDirectory(prefix="cluster.", dir="/run") as directory:
         Path(directory).chmod(0o755)  # FRR, which drops root, has its directories in it
-        built = Cluster(Path(directory), kind=request.param)
+        make = partial(PreloadedKeepalivePy, preload=preload, options=QUIET)
+        built = Cluster(Path(directory), kind=request.param, make=make)
         try:
             built.start()
             yield built

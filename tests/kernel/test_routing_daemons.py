@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lab.daemons import PreloadedKeepalivePy
 from lab.namespace import Namespace, link
+from lab.preload import Preload
 from lab.waiting import equal, eventually
 
 from keepalive_py.announcer.drains import ALL, Drain, Drains
 from keepalive_py.announcer.files import read_json
 from keepalive_py.announcer.render import Switch
-from keepalive_py.lab.cluster import rendered
-from keepalive_py.lab.daemons import KeepalivePy
+from keepalive_py.lab.cluster import QUIET, MakeDaemon, rendered
 from keepalive_py.lab.routing import SPEAKERS, BirdSpeaker, FrrSpeaker, end, spawned
 
 CTL = Path(sys.executable).parent / "keepalive-ctl"
@@ -61,7 +62,7 @@ virtual_server {vip} 80 {{
 class OneNode:
     """A node with that daemon, and the switch."""
 
-    def __init__(self, kind: str, family: int, directory: Path) -> None:
+    def __init__(self, kind: str, family: int, directory: Path, make: MakeDaemon) -> None:
         self.kind, self.family, self.directory = kind, family, directory
         self.vip = VIPS[family]
         self.node, self.switch = Namespace("node"), Namespace("switch")
@@ -84,7 +85,7 @@ class OneNode:
             (directory / "node").mkdir()
             self.own = SPEAKERS[kind](self.node, directory / "node", self.config.read_text())
         self.session = "switch" if kind == "bird" else SWITCH[family]
-        self.daemon = KeepalivePy(self.node, directory, options=("-G",))
+        self.daemon = make(self.node, directory)
         self.daemon.config.write_text(text)
         self.children: list[Any] = []
 
@@ -137,12 +138,20 @@ class OneNode:
 KINDS = [("bird", 6), ("frr", 6), ("exabgp", 4), ("gobgp", 4)]
 
 
+@pytest.fixture(scope="module")
+def preload() -> Iterator[Preload]:
+    made = Preload()
+    yield made
+    made.close()
+
+
 @pytest.fixture(params=KINDS, ids=lambda kind: kind[0])
-def one(request: pytest.FixtureRequest) -> Iterator[OneNode]:
+def one(request: pytest.FixtureRequest, preload: Preload) -> Iterator[OneNode]:
     # FRR, which drops root, has a directory in it; and names of sockets must be short.
     with tempfile.TemporaryDirectory(prefix="one.", dir="/run") as directory:
         Path(directory).chmod(0o755)
-        made = OneNode(*request.param, Path(directory))
+        make = partial(PreloadedKeepalivePy, preload=preload, options=QUIET)
+        made = OneNode(*request.param, Path(directory), make)
         try:
             yield made
         finally:
