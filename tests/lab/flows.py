@@ -8,6 +8,7 @@ every word it sends that both are still the same.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -109,7 +110,6 @@ class Flow:
         self._client = client
         self._end = (address, port)
         self._udp = udp
-        self._going = True
         self._work: Future[None] | None = None
 
     def __str__(self) -> str:
@@ -119,9 +119,9 @@ class Flow:
         self._work = asyncio.run_coroutine_threadsafe(self._run(), self._client.loop)
 
     def stop(self) -> None:
-        self._going = False
+        """At once, also when an answer is awaited."""
         if self._work is not None:
-            self._work.result(PATIENCE + 10)
+            self._work.cancel()
 
     async def _run(self) -> None:
         try:
@@ -165,10 +165,7 @@ class Flow:
             transport.close()
 
     def _words(self) -> Iterator[str]:
-        number = 0
-        while self._going:
-            number += 1
-            yield f"{number:08d}"
+        return (f"{number:08d}" for number in itertools.count(1))
 
 
 class Mouth(asyncio.DatagramProtocol):
@@ -222,8 +219,6 @@ class Load:
 
     def _let_go(self, going: list[Flow]) -> None:
         self.flows = [flow for flow in self.flows if flow not in going]
-        for flow in going:
-            flow._going = False
         for flow in going:
             flow.stop()
             self.proven += flow.answers

@@ -10,6 +10,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
 
 from keepalive_py.cli.commands import Command
 from keepalive_py.errors import KeepaliveError
@@ -28,10 +29,12 @@ from keepalive_py.sessions.model import (
     show_end,
 )
 
+T = TypeVar("T")
+
 CLEAR = "\x1b[H\x1b[2J"
 COLUMNS = "%-5s %-24s %-24s %-24s %-24s %-12s %7s"
 HEADING = COLUMNS % ("Proto", "Client", "Virtual", "Local", "Real server", "State", "Timeout")
-AT_ONCE = 1000  # rows made into JSON
+AT_ONCE = 1000  # rows of one write
 SOME = 20  # rows of a live view without --limit
 
 
@@ -129,14 +132,17 @@ def _show_json(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
         rows = map(as_row, _in_order(given, sessions)[: given.limit])
     between = ", " if given.watch else ",\n"
     sys.stdout.write("[")
-    rows = iter(rows)
-    first = True
-    while some := list(itertools.islice(rows, AT_ONCE)):
-        sys.stdout.write(
-            ("" if first else between) + json.dumps(some)[1:-1].replace("}, {", "}" + between + "{")
-        )
-        first = False
+    for place, some in enumerate(_batches(rows)):
+        text = json.dumps(some)[1:-1].replace("}, {", "}" + between + "{")
+        sys.stdout.write(between + text if place else text)
     sys.stdout.write("]\n")
+
+
+def _batches(rows: Iterable[T]) -> Iterator[list[T]]:
+    """One write for many rows: standard output may be unbuffered (PYTHONUNBUFFERED)."""
+    rest = iter(rows)
+    while some := list(itertools.islice(rest, AT_ONCE)):
+        yield some
 
 
 def _show_text(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
@@ -147,7 +153,8 @@ def _show_text(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
     if live:
         sys.stdout.write(CLEAR + "\n".join(lines) + "\n")  # at once, or it flickers
     else:
-        sys.stdout.writelines(line + "\n" for line in lines)
+        for some in _batches(lines):
+            sys.stdout.write("\n".join(some) + "\n")
 
 
 def _counted(given: argparse.Namespace, sessions: Iterator[Session]) -> Iterator[str]:
