@@ -3,14 +3,12 @@ handed in, so nothing here depends on time."""
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.build import load
-from keepalive_py.config.kinds import Script
 from keepalive_py.config.model import Config
 from keepalive_py.config.preprocess import ReadOptions
 from keepalive_py.config.source import Documents
@@ -45,22 +43,12 @@ virtual_server {address} 80 {{
 """
 
 
-class Process:
-    """Stands for a script that was started, and runs until it is told to end."""
-
-    def __init__(self, ended: Callable[[], None]) -> None:
-        self.ended = ended
-
-    def kill(self, number: signal.Signals) -> None:
-        self.ended()
-
-
 @dataclass
 class Rig:
     supervisor: Supervisor
     dataplane: MemoryDataplane
     logged: list[dict[str, Any]]
-    scripts: list[Script] = field(default_factory=list)
+    scripts: list[str] = field(default_factory=list)
 
     @property
     def lines(self) -> list[str]:
