@@ -105,6 +105,16 @@ async def test_an_operator_drains_the_node(page: Page, show: Show) -> None:
     assert page.complaints == []
 
 
+async def test_a_reload_that_was_refused_is_said_with_its_place(page: Page, show: Show) -> None:
+    seen = await show(config())
+    assert not await seen.daemon.reload("virtual_server 192.0.0.1 eighty {\n}\n")
+    await page.until("document.querySelector('#attention').innerText.includes('The last reload was refused')")
+    assert "`eighty` is not a number" in await text_of(page, "#attention")
+    assert await seen.daemon.reload(config())
+    await page.until("!document.querySelector('#attention').innerText.includes('refused')")
+    assert page.complaints == []
+
+
 async def test_a_daemon_that_is_gone_is_not_mistaken_for_a_healthy_one(page: Page, show: Show) -> None:
     seen = await show(config())
     await seen.daemon.stop()

@@ -104,10 +104,22 @@ function* troubles() {
     if (service.state === "bad") yield { state: "bad", title: service.where, text: `${worded(service)}: ${service.up} of ${service.servers.length} servers up`, service: service.name, more: age(store.at - service.since_at) };
   }
   yield* networkTroubles();
+  yield* nodeTroubles(store.summary);
   const { table } = store.summary;
   if (table.refused_steps) yield { state: "bad", title: "The kernel refuses", text: `${table.refused_steps} steps of the table were refused; they are tried again` };
   if (table.drift.length) yield { state: "warn", title: "Somebody else changed the table", text: table.drift.join("; ") };
   yield* downServers();
+}
+
+const WELL = new Set(["works", "loaded", "loaded, not verified"]); // a module
+
+function* nodeTroubles({ configuration, modules, local_addresses_full: full }) {
+  if (configuration?.held) yield { state: "warn", title: "A reload waits for your word", text: `${configuration.refused}; keepalive-ctl config says more` };
+  else if (configuration?.refused) yield { state: "warn", title: "The last reload was refused", text: `The configuration before it runs on: ${configuration.refused}` };
+  for (const [name, state] of Object.entries(modules || {})) {
+    if (!WELL.has(state)) yield { state: "warn", title: `Kernel module ${name}`, text: state };
+  }
+  for (const each of full || []) yield { state: "bad", title: `Local address ${each.address} is nearly used up`, text: `${count(each.busiest_sessions)} of ${count(each.ports)} ports to ${each.busiest}` };
 }
 
 function* networkTroubles() {
