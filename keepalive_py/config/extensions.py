@@ -17,8 +17,9 @@ from __future__ import annotations
 from typing import Final
 
 from keepalive_py.config.bgp_announcer import BgpAnnouncer
+from keepalive_py.config.control import ControlApi, Webhook
 from keepalive_py.config.dpvs import DpvsAgent
-from keepalive_py.config.kinds import Block
+from keepalive_py.config.kinds import Block, Word
 from keepalive_py.config.reconcile import Reconcile
 from keepalive_py.config.toa import Toa
 
@@ -27,6 +28,8 @@ __all__ = ["EXTRA_BLOCKS"]
 EXTRA_BLOCKS: Final[dict[str, Block]] = {
     "dpvs": Block(DpvsAgent),
     "bgp_announcer": Block(BgpAnnouncer),
+    "control": Block(ControlApi),
+    "webhook": Block(Webhook, head=Word()),
     "toa": Block(Toa),
     "reconcile": Block(Reconcile),
 }

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from keepalive_py.control.caller import Caller
+from keepalive_py.control.caller import Caller, Role
 from keepalive_py.control.faults import Fault, bad
 from keepalive_py.control.fields import checked_body, checked_query
 from keepalive_py.control.gate import FOREVER, REQUEST, Gate, Place
@@ -69,6 +69,8 @@ class Front:
     def served(self, resource: Resource) -> Served:
         async def serve(request: web.Request) -> web.StreamResponse:
             caller = self.identify(request)
+            if caller.role < resource.role and caller.role is Role.NOBODY:
+                raise Fault(401, "unauthorized", "this needs a token", "send Authorization: Bearer TOKEN")
             if caller.role < resource.role:
                 raise Fault(
                     403, "forbidden", f"{caller.name} may not do this: it needs role {resource.role.word}"

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import enum
+import ssl
 from collections.abc import Callable
 from typing import Final
 
@@ -35,11 +36,16 @@ class Place(enum.Enum):
 
 
 class Gate:
-    """In front of one listener's connections."""
+    """In front of one listener's connections. With `tls` each begins with a handshake; `most_each` are
+    allowed from one address."""
 
-    def __init__(self, factory: Factory, most: int = MOST_CONNECTIONS) -> None:
+    def __init__(
+        self, factory: Factory, most: int = MOST_CONNECTIONS, tls: ssl.SSLContext | None = None
+    ) -> None:
         self.factory = factory
         self.most = most
+        self.most_each = max(1, most // 4)
+        self.tls = tls
         self.inside: dict[asyncio.BaseTransport, Connection] = {}
         self.refused = 0
         self.cut_off = 0
@@ -56,13 +62,21 @@ class Gate:
             found.move(place, patience)
 
     def enter(self, transport: asyncio.BaseTransport, connection: Connection) -> bool:
-        if len(self.inside) >= self.most:
+        if len(self.inside) >= self.most or self.from_there(connection.address) >= self.most_each:
             self.refused += 1
             return False
         self.inside[transport] = connection
         if self._timer is None:
             self._timer = connection.loop.call_later(SWEEP, self.sweep)
         return True
+
+    def from_there(self, address: str) -> int:
+        """How many come from there; the clients of a unix socket are nowhere."""
+        return sum(each.address == address for each in self.inside.values()) if address else 0
+
+    def secured(self, before: asyncio.BaseTransport, after: asyncio.BaseTransport) -> None:
+        """The connection goes on inside TLS."""
+        self.inside[after] = self.inside.pop(before)
 
     def sweep(self) -> None:
         """Cut off who overstays."""
@@ -92,24 +106,56 @@ class Connection(asyncio.Protocol):
         self.loop = asyncio.get_running_loop()
         self.inner: asyncio.Protocol | None = None
         self.transport: asyncio.BaseTransport | None = None
+        self.address = ""
         self.now_in = Place.WAITING
         self.until = self.loop.time() + HEAD
+        self.early = b""
+        self.handshake: asyncio.Task[None] | None = None
 
     def move(self, place: Place, patience: float) -> None:
         self.now_in = place
         self.until = self.loop.time() + patience
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        peer = transport.get_extra_info("peername")
+        self.address = str(peer[0]) if isinstance(peer, tuple) else ""
         if not self.gate.enter(transport, self):
-            assert isinstance(transport, asyncio.WriteTransport)
             transport.abort()
+        elif self.gate.tls is None:
+            self.begin(transport)
+        else:
+            transport.pause_reading()
+            self.handshake = self.loop.create_task(self.secure(transport, self.gate.tls))
+
+    async def secure(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        try:
+            inside = await self.loop.start_tls(
+                transport, self, context, server_side=True, ssl_handshake_timeout=HEAD
+            )
+        except (OSError, ssl.SSLError):
+            inside = None
+        if inside is None:
+            transport.abort()
+            self.gate.inside.pop(transport, None)
             return
+        self.gate.secured(transport, inside)
+        self.transport = inside
+        self.begin(inside)
+
+    def begin(self, transport: asyncio.BaseTransport) -> None:
+        self.move(Place.WAITING, HEAD)
         self.inner = self.gate.factory()
         self.inner.connection_made(transport)
+        early, self.early = self.early, b""
+        if early:
+            self.inner.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        if self.inner is not None:
+        if self.inner is None:
+            self.early += data  # it came with the end of the handshake; a turn later we know of that
+        else:
             if self.now_in is Place.ANSWERED:
                 self.move(Place.WAITING, HEAD)
             self.inner.data_received(data)

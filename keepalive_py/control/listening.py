@@ -101,11 +101,17 @@ class ControlSocket:
 
 
 async def load_server() -> None:
+    await load(SERVER)
+
+
+async def load(module: str) -> None:
     """In a thread and in short turns: aiohttp takes a while to import."""
+    if module in sys.modules:
+        return
     before = sys.getswitchinterval()
-    sys.setswitchinterval(SHORT_TURN)
+    sys.setswitchinterval(min(before, SHORT_TURN))
     try:
-        await asyncio.to_thread(importlib.import_module, SERVER)
+        await asyncio.to_thread(importlib.import_module, module)
     finally:
         sys.setswitchinterval(before)
 

@@ -30,6 +30,9 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "fifo_lines_lost_total": (COUNTER, "Lines that a FIFO's reader did not take."),
     "mails_waiting": (GAUGE, "Mails that are not sent yet."),
     "overrides": (GAUGE, "Orders of operators about real servers that hold."),
+    "webhook_events_total": (COUNTER, "Events for a webhook, by what became of them."),
+    "webhook_failures_total": (COUNTER, "Requests to a webhook that failed."),
+    "webhook_waiting": (GAUGE, "Events that a webhook has not taken yet."),
     # the configuration
     "config_info": (GAUGE, "1; digest and generation of what runs are labels."),
     "config_since_seconds": (GAUGE, "When it began to run, in seconds since 1970."),
@@ -152,6 +155,11 @@ def daemon_metrics(out: Exposition, found: Json) -> None:
     for kind, reasons in found["transitions"].items():
         for reason, count in reasons.items():
             out.add("transitions_total", count, labelled(kind=kind, reason=reason))
+    for name, hook in found["webhooks"].items():
+        for what in ("sent", "lost"):
+            out.add("webhook_events_total", hook[what], labelled(webhook=name, result=what))
+        out.add("webhook_failures_total", hook["failures"], labelled(webhook=name))
+        out.add("webhook_waiting", hook["waiting"], labelled(webhook=name))
     table_metrics(out, found["table"])
     probe_metrics(out, found["probes"])
     if found["announcer"]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import Final
 
 from aiohttp import web
 
+from keepalive_py.config.control import ControlApi
 from keepalive_py.control.application import Complain, Front
-from keepalive_py.control.caller import Caller, peer_of
+from keepalive_py.control.caller import NOBODY, Caller, peer_of
 from keepalive_py.control.faults import Fault
 from keepalive_py.control.gate import Gate
 from keepalive_py.control.host import Host
+from keepalive_py.control.listening import BACKLOG
 from keepalive_py.control.resources import RESOURCES
+from keepalive_py.control.tokens import Tokens
 
 KEEPALIVE: Final = 15.0  # seconds that a connection may rest between two requests
 LONGEST_LINE: Final = 8190  # bytes of the request line, and of one header field
@@ -23,10 +27,20 @@ SHUTDOWN: Final = 0.2  # seconds for answers under way
 class Server:
     """Serves the resources on a listening socket."""
 
-    def __init__(self, runner: web.AppRunner, gate: Gate, listener: asyncio.Server) -> None:
+    def __init__(
+        self, runner: web.AppRunner, gate: Gate, listener: asyncio.Server, bearers: Bearers | None = None
+    ) -> None:
         self.runner = runner
         self.gate = gate
         self.listener = listener
+        self.bearers = bearers
+
+    def credentials(self, tokens: Tokens, context: ssl.SSLContext | None, most: int) -> None:
+        """From the next request and the next connection on."""
+        if self.bearers is not None:
+            self.bearers.tokens = tokens
+        self.gate.tls = context
+        self.gate.most = most
 
     async def close(self) -> None:
         self.listener.close()
@@ -39,6 +53,40 @@ async def serve_unix(channel: socket.socket, host: Host, complain: Complain) -> 
     runner, gate = await prepared(front)
     listener = await asyncio.get_running_loop().create_unix_server(gate.connection, sock=channel)
     return Server(runner, gate, listener)
+
+
+async def serve_tcp(
+    block: ControlApi, host: Host, complain: Complain, tokens: Tokens, context: ssl.SSLContext | None
+) -> Server:
+    """Raises OSError."""
+    bearers = Bearers(tokens)
+    runner, gate = await prepared(Front(host, bearers.caller, complain))
+    gate.tls, gate.most = context, block.connections
+    try:
+        listener = await asyncio.get_running_loop().create_server(
+            gate.connection, str(block.listen.address), block.listen.port, backlog=BACKLOG
+        )
+    except BaseException:
+        await runner.cleanup()
+        raise
+    return Server(runner, gate, listener, bearers)
+
+
+class Bearers:
+    """Who presents which token. RFC 6750, section 2.1."""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+
+    def caller(self, request: web.Request) -> Caller:
+        """Raises Fault for a token that is not known; without one it is nobody."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if not scheme:
+            return NOBODY
+        found = self.tokens.caller(token.strip()) if scheme.lower() == "bearer" else None
+        if found is None:
+            raise Fault(401, "unauthorized", "the token is not known", "send Authorization: Bearer TOKEN")
+        return found
 
 
 async def prepared(front: Front) -> tuple[web.AppRunner, Gate]:

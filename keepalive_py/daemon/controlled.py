@@ -7,7 +7,7 @@ import dataclasses
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from keepalive_py import __version__
@@ -47,6 +47,7 @@ class Controlled:
     def __init__(self, life: Life) -> None:
         self.life = life
         self.kept = Kept()
+        self.webhooks: Callable[[], Json] = dict
         self._counters: AllCounters = NO_COUNTERS
         self._counted = 0.0
 
@@ -105,7 +106,11 @@ class Controlled:
         if what == "overview":
             head |= {"summary": self.status(), "announcer": self.supervisor.announcer_state()}
         if what == "snapshot":
-            return await joined({**head, **sections(moment)}, "virtual_servers", service_rows(moment, choice))
+            return await joined(
+                {**head, **sections(moment), "webhooks": self.webhooks()},
+                "virtual_servers",
+                service_rows(moment, choice),
+            )
         return await joined(head, what, ROWS[what](moment, choice))
 
     async def metrics(self) -> list[bytes]:
@@ -113,7 +118,7 @@ class Controlled:
 
     async def measured(self) -> list[bytes]:
         moment, out = dataclasses.replace(await self.moment(), past=False), Exposition()
-        daemon_metrics(out, sections(moment))
+        daemon_metrics(out, {**sections(moment), "webhooks": self.webhooks()})
         config_metrics(out, self.life.configuring.summary())
         began = time.perf_counter()
         for row in service_rows(moment, Choice()):

@@ -27,7 +27,7 @@ from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
-from keepalive_py.control.listening import ControlSocket
+from keepalive_py.control.room import ControlRoom
 from keepalive_py.daemon import dump, logs, upgrade, voice
 from keepalive_py.daemon.admission import Held, unfit
 from keepalive_py.daemon.auto_priority import AutoPriority
@@ -91,7 +91,9 @@ class Life:
         self.dumps: set[asyncio.Future[None]] = set()
         self.born = time.time()
         self.configuring = Configuring(options, ready, self.reload_wanted.set)
-        self.control = ControlSocket(Controlled(self), voice.warn, voice.mistake)
+        controlled = Controlled(self)
+        self.control = ControlRoom(controlled, voice.warn, voice.mistake)
+        controlled.webhooks = self.control.webhooks.state
 
     async def run(self) -> int:
         """Until a signal ends it. The exit status."""
@@ -110,8 +112,8 @@ class Life:
             return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
         await self.configuring.started()
-        if self.paths.control is not None:
-            self.control.open(self.paths.control)
+        self.control.open(self.paths.control)
+        await self.control.follow(self.config.extensions, supervisor.journal)
         if self.options.watch:
             self.watch = FileWatch(self.reload_wanted.set, voice.warn)
             self.watch.follow(self.ready.watched)
@@ -266,6 +268,7 @@ class Life:
         supervisor.router_id = router_id(self.config)
         await supervisor.reload(self.config)
         self.running(supervisor)
+        await self.control.follow(self.config.extensions, supervisor.journal)
 
     def refused(self, ready: Ready, why: str, held: Held | None = None) -> None:
         voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
@@ -354,6 +357,7 @@ class Life:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await supervisor.stop(keep_table=keep_table)
+        await self.control.last_words()
         self.configuring.stopped(keep_table=keep_table)
         await self.boundary_script("shutdown")
         await asyncio.gather(*self.dumps, return_exceptions=True)
