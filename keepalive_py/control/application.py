@@ -52,8 +52,8 @@ class Front:
                 return fault_answer(fault)
             except web.HTTPException as error:
                 return fault_answer(fault_of(error, request))
-            except (ConnectionError, asyncio.CancelledError):
-                raise
+            except ConnectionError:  # nobody is there to read it
+                return fault_answer(bad("gone", "the connection broke off"))
             except Exception as error:  # the boundary: a mistake of ours is one answer's trouble
                 self.complain(f"{request.method} {request.path}", error)
                 return fault_answer(Fault(500, "internal", "a mistake of ours; the log says more"))
@@ -100,8 +100,9 @@ class Front:
         response = web.StreamResponse(status=answer.status, headers=headers)
         response.content_length = sum(map(len, answer.pieces))
         await response.prepare(request)
-        for piece in answer.pieces:
-            await response.write(piece)
+        with contextlib.suppress(ConnectionError):  # who leaves before the end is missing nothing
+            for piece in answer.pieces:
+                await response.write(piece)
         return response
 
     async def streamed(self, request: web.Request, stream: Stream) -> web.StreamResponse:
@@ -113,6 +114,8 @@ class Front:
             async with contextlib.aclosing(stream.pieces) as pieces:
                 async for piece in pieces:
                     await asyncio.wait_for(response.write(piece), PIECE_PATIENCE)
+        except ConnectionError:
+            pass
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()

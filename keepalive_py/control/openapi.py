@@ -75,7 +75,7 @@ def operation(resource: Resource) -> Json:
 
 
 def operation_id(resource: Resource) -> str:
-    words = re.findall(r"\w+", resource.path.removeprefix("/v1"))
+    words = re.findall(r"\w+", resource.path)
     return "_".join([resource.method.lower(), *words])
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from keepalive_py.config.control import ControlApi
 from keepalive_py.control.application import Complain, Front
@@ -99,11 +101,32 @@ async def prepared(front: Front) -> tuple[web.AppRunner, Gate]:
         lingering_time=0.0,
         shutdown_timeout=SHUTDOWN,
         handler_cancellation=True,
+        logger=complaints(front.complain),
     )
     await runner.setup()
     assert runner.server is not None
     gate = front.gate = Gate(runner.server)
     return runner, gate
+
+
+class Complaints(logging.Handler):
+    """What aiohttp has to say of its own mistakes, in our log."""
+
+    def __init__(self, complain: Complain) -> None:
+        super().__init__(logging.ERROR)
+        self.complain = complain
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, (HttpProcessingError, web.RequestPayloadError)):
+            return  # a mistake of the client's, who was told
+        self.complain("aiohttp", error if isinstance(error, Exception) else RuntimeError(record.getMessage()))
+
+
+def complaints(complain: Complain) -> logging.Logger:
+    logger = logging.Logger("keepalive_py.control", logging.ERROR)  # nobody else's, and nobody's child
+    logger.addHandler(Complaints(complain))
+    return logger
 
 
 def unix_caller(request: web.Request) -> Caller:
