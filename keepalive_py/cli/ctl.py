@@ -19,6 +19,7 @@ FILES = (
     "check",
     "dashboard",
     "events",
+    "token",
     "steer",
     "config",
     "config_fmt",

@@ -126,22 +126,24 @@ def near(services: list[ServiceState]) -> list[str]:
 
 
 def known_keys(supervisor: Supervisor, wanted: Mapping[str, Any]) -> list[Key]:
-    """Of overrides that there are; also of servers that are no longer configured."""
+    """Which of the overrides that there are; also of servers that are no longer configured. An address
+    alone means those of its ports, too."""
     service, server = str(wanted["service"]), str(wanted["server"])
     names = {vs_name(each.vs) for each in supervisor.services if service and is_service(each.vs, service)}
-    names |= {service}
-    meant_server = meant(server)
-    texts = {server}
-    if meant_server.address is not None:
-        port = "" if meant_server.port is None else f":{meant_server.port}"
-        head = (
-            f"[{meant_server.address}]"
-            if meant_server.address.version == 6 and port
-            else meant_server.address
-        )
-        texts |= {f"{head}{port}"}
-    texts |= {name for _, name in matching(supervisor.services, server)}
-    return [key for key in supervisor.steering.overrides.by_key if key[0] in names and key[1] in texts]
+    shown_names = {name for _, name in matching(supervisor.services, server)}
+    return [
+        key
+        for key in supervisor.steering.overrides.by_key
+        if key[0] in names | {service} and (key[1] in shown_names or is_same(server, key[1]))
+    ]
+
+
+def is_same(text: str, server: str) -> bool:
+    """Whether `text` means the server of an override; an address alone means every port."""
+    wanted, known = meant(text), meant(server)
+    if wanted.address is None:
+        return text == server
+    return wanted.address == known.address and wanted.port in (None, known.port)
 
 
 def refuse_to_empty(supervisor: Supervisor, new: list[Override]) -> None:
@@ -193,11 +195,7 @@ COUNTED: Final = ("servers", "active_connections", "inactive_connections")
 
 
 def is_meant(override: Override, choice: Choice) -> bool:
-    server = meant(choice.server)
-    fits = not choice.server or choice.server == override.server or (
-        server.address is not None and meant(override.server).address == server.address
-        and server.port in (None, meant(override.server).port)
-    )  # fmt: skip
+    fits = not choice.server or is_same(choice.server, override.server)
     return fits and (not choice.service or override.service in ("", choice.service))
 
 

@@ -69,6 +69,8 @@ def summary(found: Row, paint: Paint) -> Iterator[str]:
     )
     yield f"servers    {share(servers['alive'], servers['total'], paint)} alive"
     yield f"table      {', '.join(table_words(table, paint))}"
+    if found["overrides"]:
+        yield paint("yellow", f"orders     {found['overrides']} hold: keepalive-ctl overrides shows them")
     if found["announcer"] is not None:
         yield f"announcer  {', '.join(announcer_words(found['announcer'], paint))}"
     for name, state in found["modules"].items():

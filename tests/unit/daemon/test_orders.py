@@ -194,6 +194,16 @@ async def test_orders_that_cannot_be(start: Start, more: dict[str, Any], status:
     assert not rig.supervisor.steering.overrides.by_key
 
 
+async def test_an_address_takes_back_what_was_wanted_of_its_ports(start: Start) -> None:
+    rig = await start(BOTH_VIPS)
+    await give(rig, "drain", f"{A}:80")
+    await give(rig, "weight", A, weight=3, service="10.0.0.2")
+    found = await lift(rig, A)
+    assert [each["server"] for each in found["lifted"]] == [f"{A}:80"]
+    found = await lift(rig, A, service="10.0.0.2:80")
+    assert [each["service"] for each in found["lifted"]] == ["[10.0.0.2]:tcp:80"]
+
+
 async def test_nothing_to_take_back(start: Start) -> None:
     rig = await start(TWO)
     with pytest.raises(Fault, match="there is no order about"):
