@@ -132,6 +132,7 @@ class Announcing:
         """From now on these. Raises OSError."""
         if self.work is not None:
             self.work.drains.write(drains)
+            self.work.drains.read()
             self.work.wake()
 
     async def follow(self, config: Config) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 import types
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from daemon_rig import Rig, Start, config_of, virtual_server
 
+from keepalive_py.announcer.drains import Drains
 from keepalive_py.control.faults import Fault
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.daemon.state_directory import StateDirectory
@@ -208,3 +210,55 @@ async def test_nothing_to_take_back(start: Start) -> None:
     rig = await start(TWO)
     with pytest.raises(Fault, match="there is no order about"):
         await lift(rig, A)
+
+
+class Announced:
+    """An announcer that has one address, with its real drains."""
+
+    def __init__(self, directory: Path) -> None:
+        self.drains = Drains(str(directory))
+        self.woken = 0
+        self.status = {"vips": {"192.0.2.1": {"state": "announced"}}}
+
+    def wake(self) -> None:
+        self.woken += 1
+
+
+@pytest.fixture
+async def announced(start: Start, tmp_path: Path) -> AsyncIterator[tuple[Rig, Announced]]:
+    rig, work = await start(TWO), Announced(tmp_path / "announcer")
+    rig.supervisor.announcing.work = work  # type: ignore[assignment]
+    yield rig, work
+    rig.supervisor.announcing.work = None
+
+
+async def test_an_address_and_the_node_are_drained_by_the_announcer(announced: tuple[Rig, Announced]) -> None:
+    rig, work = announced
+    await give(rig, "drain", "", vip="192.0.2.1", reason="tests", seconds=60.0)
+    await give(rig, "drain", "", node=True)
+    work.drains.read()
+    assert set(work.drains.current) == {"192.0.2.1", "all"}
+    assert (work.drains.current["192.0.2.1"].by, work.drains.current["192.0.2.1"].reason) == (
+        "alice",
+        "tests",
+    )
+    assert work.woken == 2
+    found = (await control(rig).orders({"server": "", "service": ""}))["addresses"]
+    assert [(each["vip"], each["node"], each["states"]) for each in found] == [
+        ("192.0.2.1", False, {"192.0.2.1": "announced"}),
+        ("", True, {"192.0.2.1": "announced"}),
+    ]
+    await lift(rig, "", node=True)
+    await lift(rig, "", vip="192.0.2.1")
+    assert work.drains.current == {}
+    assert kinds(rig)[-4:] == ["address_drained", "address_drained", "address_undrained", "address_undrained"]
+
+
+@pytest.mark.parametrize("vip", ["192.0.2.9", "nonsense"])
+async def test_an_address_that_is_not_announced(announced: tuple[Rig, Announced], vip: str) -> None:
+    rig, work = announced
+    with pytest.raises(Fault):
+        await give(rig, "drain", "", vip=vip)
+    with pytest.raises(Fault, match="is not drained"):
+        await lift(rig, "", vip="192.0.2.1")
+    assert work.woken == 0
