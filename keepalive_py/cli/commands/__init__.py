@@ -21,3 +21,9 @@ class Command:
     help: str
     arguments: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], int]
+
+
+def examples(parser: argparse.ArgumentParser, *lines: str) -> None:
+    """Shown at the end of the command's help, as they are."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = "\n  ".join(("examples:", *lines))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from keepalive_py.cli.client import Client, NotAnswered, asking, control_argument, json_argument
-from keepalive_py.cli.commands import Command
+from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.paint import Paint
 
 GOOD = ("_up", "_gained", "_passed", "_restored", "announced", "_lifted", "_full", "complete")
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-n", "--limit", type=int, metavar="N", help="the latest N (default 100)")
     control_argument(parser)
     json_argument(parser)
-    parser.epilog = "examples: keepalive-ctl events -n 20; keepalive-ctl events -f --kind server_down --json"
+    examples(parser, "keepalive-ctl events -n 20", "keepalive-ctl events -f --kind server_down --json")
 
 
 def run(client: Client, given: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
-from keepalive_py.cli.commands import Command
+from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.describe import server_state, service_state, service_where
 from keepalive_py.cli.paint import Paint, spoken
 
@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     json_argument(parser)
     parser.add_argument("--tree", action="store_true", help="every service with its servers")
     watch_argument(parser)
-    parser.epilog = "examples: keepalive-ctl status --tree; keepalive-ctl status --watch 1"
+    examples(parser, "keepalive-ctl status --tree", "keepalive-ctl status --watch 1")
 
 
 def watch_argument(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
-from keepalive_py.cli.commands import Command
+from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.commands.announcer import duration
 from keepalive_py.cli.commands.status import watch_argument, watched
 from keepalive_py.cli.paint import Cell, Paint, spoken, table
@@ -35,9 +35,12 @@ def drain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--wait", type=duration, default=0.0, metavar="TIME", help="wait so long for its connections to end"
     )
-    parser.epilog = (
-        "examples: keepalive-ctl drain 10.0.0.5 --for 30m --reason 'new kernel' --wait 5m; "
-        "keepalive-ctl drain --vip 192.0.2.10; keepalive-ctl drain --node --wait 60s"
+    examples(
+        parser,
+        "keepalive-ctl drain 10.0.0.5 --for 30m --reason 'new kernel' --wait 5m",
+        "keepalive-ctl drain 10.0.0.5:443 --service 192.0.2.10:443",
+        "keepalive-ctl drain --vip 192.0.2.10",
+        "keepalive-ctl drain --node --wait 60s",
     )
 
 
@@ -62,14 +65,14 @@ def order_arguments(parser: argparse.ArgumentParser) -> None:
 def disable_arguments(parser: argparse.ArgumentParser) -> None:
     server_arguments(parser)
     order_arguments(parser)
-    parser.epilog = "example: keepalive-ctl disable 10.0.0.5:443 --service 192.0.2.10:443 --for 1h"
+    examples(parser, "keepalive-ctl disable 10.0.0.5:443 --service 192.0.2.10:443 --for 1h")
 
 
 def weight_arguments(parser: argparse.ArgumentParser) -> None:
     server_arguments(parser)
     parser.add_argument("weight", type=int, help="weight while it is in the pool")
     order_arguments(parser)
-    parser.epilog = "example: keepalive-ctl weight 10.0.0.5 10 --for 1h --reason 'warm caches first'"
+    examples(parser, "keepalive-ctl weight 10.0.0.5 10 --for 1h --reason 'warm caches first'")
 
 
 def common(parser: argparse.ArgumentParser) -> None:

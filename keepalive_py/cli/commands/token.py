@@ -8,14 +8,14 @@ import re
 import secrets
 import sys
 
-from keepalive_py.cli.commands import Command
+from keepalive_py.cli.commands import Command, examples
 from keepalive_py.control.tokens import DIGEST, ROLES
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", type=name, help="whose it is: shown with what its bearer does")
     parser.add_argument("--role", choices=tuple(ROLES), default="read-only", help="default: read-only")
-    parser.epilog = "example: keepalive-ctl token grafana >>/etc/keepalive_py/tokens"
+    examples(parser, "keepalive-ctl token grafana >>/etc/keepalive_py/tokens")
 
 
 def name(text: str) -> str:
