@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from keepalive_py.cli.client import Client
 from keepalive_py.daemon import upgrade
 
 PATIENCE = 30.0  # seconds; an upper bound, never waited for in vain
@@ -331,3 +333,49 @@ def test_scripts_run_and_the_boundary_scripts_frame_them(daemon: Daemon, server:
     assert trace.read_text().split() == ["start", "up", "end"]
     assert "startup script succeeded" in daemon.lines()
     assert "shutdown script succeeded" in daemon.lines()
+
+
+def test_the_control_room_follows_the_configuration(daemon: Daemon, server: socket.socket) -> None:
+    """The socket is there from the start; TCP comes and goes with its block; a bad block changes nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    token = "a-token-that-is-long-enough"
+    tokens = daemon.directory / "tokens"
+    tokens.write_text(f"alice operator {token}\n")
+    tokens.chmod(0o600)
+    plain = configuration(server.getsockname()[1])
+    daemon.start()
+    client = Client(str(daemon.directory / "control.sock"))
+    assert client.get("/v1/status")["services"]["total"] == 1
+
+    daemon.config.write_text(f"{plain}control {{\n listen 127.0.0.1:{port}\n tokens {tokens}\n}}\n")
+    daemon.send(signal.SIGHUP)
+    daemon.says("Reload complete")
+    until(lambda: asked(port, token) == 200, "the API on TCP")
+    assert asked(port, "another") == 401
+
+    daemon.config.write_text(f"{plain}control {{\n listen 127.0.0.1:{port}\n}}\n")
+    daemon.send(signal.SIGHUP)
+    until(lambda: any("Reload refused" in line for line in daemon.lines()), "the refusal")
+    assert asked(port, token) == 200
+    kinds = [event["kind"] for event in client.get("/v1/events", follow="false")["events"]]
+    assert kinds[-1] == "reload_refused"
+
+    daemon.config.write_text(plain)
+    daemon.send(signal.SIGHUP)
+    daemon.says("Reload complete", times=2)
+    until(lambda: asked(port, token) == 0, "the end of the API on TCP")
+    assert daemon.stop() == 0
+    assert not (daemon.directory / "control.sock").exists()
+
+
+def asked(port: int, token: str) -> int:
+    """The status of an answer; 0: nobody is there."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", "/v1/status", headers={"Authorization": f"Bearer {token}"})
+        return connection.getresponse().status
+    except ConnectionError:
+        return 0
+    finally:
+        connection.close()
