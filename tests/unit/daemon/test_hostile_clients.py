@@ -59,7 +59,8 @@ async def main():
     notifier = Notifier(None, account, voice.warn, time.time)
     supervisor = Supervisor(config, MemoryDataplane(), engine, notifier, router_id="x")
     await supervisor.start()
-    configuring = types.SimpleNamespace(summary=dict)
+    said = dict(digest="", since=0.0, generation=None, instead_of_files=None, refused=None, held=False)
+    configuring = types.SimpleNamespace(summary=lambda: said)
     life = types.SimpleNamespace(supervisor=supervisor, born=0.0, configuring=configuring)
     mistakes = []
     complain = lambda where, error: mistakes.append(f"{where}: {error!r}")
