@@ -155,7 +155,7 @@ class Work:
         for address in outcome.moved:
             name = self.wanted.get(address)
             if name is None:
-                voice.log.info(f"Local address {address} taken off: no session has it")
+                voice.log.info(f"Local address {address} taken off")
             elif address in repaired:
                 voice.warn(f"Local address {address} was taken off {name} by somebody else: put back")
             else:
