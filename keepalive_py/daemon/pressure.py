@@ -65,6 +65,7 @@ class PressureWatch:
         self.seen = Sight()
         self.full: set[Address] = set()
         self.table_full = False
+        self.dropped: int | None = None  # by conntrack, until the last look
         self.task: asyncio.Task[None] | None = None
 
     def follow(self, config: Config) -> None:
@@ -78,7 +79,7 @@ class PressureWatch:
         if self.task is not None:
             self.task.cancel()
             self.task = None
-        self.seen = Sight()
+        self.seen, self.dropped = Sight(), None
 
     async def run(self) -> None:
         said = ""
@@ -111,6 +112,16 @@ class PressureWatch:
                 " connections: raise net.netfilter.nf_conntrack_max"
             )
         self.table_full = seen.is_full
+        self.tell_dropped(seen.failures.get("drop", 0))
+
+    def tell_dropped(self, dropped: int) -> None:
+        """Since the last look."""
+        if self.dropped is not None and dropped > self.dropped:
+            voice.warn(
+                f"conntrack dropped {dropped - self.dropped} new connections in {EVERY:g} s: no local address"
+                " had a port for them, or its table is full (keepalive-ctl local-addresses)"
+            )
+        self.dropped = dropped
 
     def as_json(self) -> dict[str, Any]:
         return {

@@ -205,6 +205,13 @@ def test_a_full_conntrack_is_told(warned: list[str]) -> None:
     assert "nf_conntrack_max" in warned[0]
 
 
+def test_connections_that_were_dropped_are_told(warned: list[str]) -> None:
+    watch = PressureWatch(active=True)
+    for dropped in (100, 100, 130, 130):
+        watch.take(Sight(failures={"drop": dropped}))
+    assert [line.split(":")[0] for line in warned] == ["conntrack dropped 30 new connections in 30 s"]
+
+
 def test_sessions_are_only_looked_at_when_a_server_has_very_many() -> None:
     services = Services()
     services.connections[b"\x0a\x02\x00\x01", 80] = 1000
