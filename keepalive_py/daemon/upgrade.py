@@ -57,7 +57,8 @@ async def obstacle() -> str:
     except OSError as error:
         return f"{sys.executable}: {error.strerror}"
     try:
-        said, _ = await asyncio.wait_for(child.communicate(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            said, _ = await child.communicate()
     except TimeoutError:
         child.kill()
         await child.wait()
