@@ -26,6 +26,9 @@ LACKING = lacking("ipvsadm", "ip", "strace")
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
 
+LONG = 240.0  # s; traced, in a user-mode kernel, a program is asked and another one started
+
+
 @pytest.fixture
 def topology() -> Iterator[Topology]:
     built = Topology(servers=3)
@@ -58,7 +61,7 @@ def started_again(daemon: Daemon, interruption: Callable[[Daemon], None]) -> lis
     before = len(daemon.lines())
     interruption(daemon)
     complete = "Startup complete"
-    eventually(lambda: complete in daemon.lines()[before:], within=60, what=f"start\n{daemon.tail()}")
+    eventually(lambda: complete in daemon.lines()[before:], within=LONG, what=f"start\n{daemon.tail()}")
     return daemon.lines()[before:]
 
 
@@ -81,12 +84,11 @@ def test_a_restart_under_load_loses_nothing_and_writes_nothing(
 
     with Client(topology.client, VIP[4], 80) as client:
         client.sees("rs1", "rs3")
-        for _ in range(2):
-            so_far = len(daemon.writes()) if interruption is upgrade_in_place else 0
-            said = started_again(daemon, interruption)
-            client.sees("rs1", "rs3")
-            assert "Health of 3 real servers is remembered, 1 are down" in said
-            assert daemon.writes()[so_far:] == []
+        so_far = len(daemon.writes()) if interruption is upgrade_in_place else 0
+        said = started_again(daemon, interruption)
+        client.sees("rs1", "rs3")
+        assert "Health of 3 real servers is remembered, 1 are down" in said
+        assert daemon.writes()[so_far:] == []
         assert client.errors() == []
 
         topology.servers[4][1].be("serve")  # it is being probed, and nothing else changed
