@@ -93,7 +93,7 @@ LANGUAGE = [
     case("L11", BASE.replace("rr\n lb_kind NAT", "rr lb_kind NAT"), 5, "default-used@1"),
     case("L12", in_service("foo 1"), 5, "unknown-keyword@5"),
     case("L13", in_service("foo {\n bar 1\n }"), 5, "unknown-block@5 no-real-server@1"),
-    case("L14", UNFINISHED, 5, "missing-brace@0 unfinished-block@1"),
+    case("L14", UNFINISHED, 5, "missing-brace@1 unfinished-block@1"),
     case("L15", BASE + "}\n", 5, "extra-brace@10"),
     case("L16", defs('router_id "abc'), 5, "unterminated-quote@2 missing-parameter@2"),
     case("L17", defs("router_id a\\#b"), 0),

@@ -52,7 +52,7 @@ class Parser:
     def run(self, top: Draft) -> None:
         """Reads to the end; what the text says is then in `top`."""
         self._body(top, self.language.top, wants_brace=False)
-        self.remarks.unclosed(self._depth, self._open[0] if self._open else None)
+        self.remarks.unclosed(self._depth, self._open)
 
     # lines and braces
 

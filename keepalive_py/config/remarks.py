@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from keepalive_py.config.diagnostics import MOST_OF_A_KIND, Diagnostic, Diagnostics, ExitClass, Severity
 from keepalive_py.config.language import Grammar, Language
@@ -143,10 +143,23 @@ class Remarks:
         note = "this line is read as the first one of the block"
         self.add(line, "missing-brace", summary, ExitClass.BRACES, note, context=draft)
 
-    def unclosed(self, missing: int, outermost: Draft | None) -> None:
+    def unclosed(self, missing: int, blocks: Sequence[Draft]) -> None:
+        """`blocks` are open, from the outside in; the innermost is where the eye should begin."""
+        outermost = blocks[0] if blocks else None
         if missing:
             summary = f"{missing} `}}` missing at the end of the text"
-            self.add(None, "missing-brace", summary, ExitClass.BRACES, context=outermost)
+            self.diagnostics.add(
+                Diagnostic(
+                    Severity.ERROR,
+                    "missing-brace",
+                    summary,
+                    blocks[-1].where if blocks else None,
+                    outermost.where if outermost is not None else None,
+                    outermost.title if outermost is not None else "",
+                    label="not closed" if blocks else "",
+                    exit_class=ExitClass.BRACES,
+                )
+            )
         if outermost is not None:
             note = "what is unfinished is left out, as in keepalived, save in global_defs"
             outermost.warn("unfinished-block", f"{outermost.title} is not closed", note)

@@ -168,3 +168,9 @@ def test_a_flood_of_errors_is_cut_short():
     answer = loaded("\n".join(f"word{number}" for number in range(1000)))
     assert len(answer.diagnostics) < 60
     assert answer.exit_status == 5
+
+
+def test_a_block_that_is_not_closed_is_shown_where_it_opens():
+    text = "virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 192.0.2.1 80 {\n  weight 1\n"
+    (found,) = [each for each in loaded(text).diagnostics if each.code == "missing-brace"]
+    assert (found.subject.line, found.context.line) == (3, 1)
