@@ -13,6 +13,9 @@ import sys
 from collections.abc import Iterator
 
 SHORT_TURN = 0.0005  # seconds that a reading thread may keep the interpreter
+USUAL_TURN = sys.getswitchinterval()
+
+_readers = 0  # a reload and a preview may read at the same time; the last one out switches back
 
 
 @contextlib.contextmanager
@@ -29,10 +32,13 @@ def growing() -> Iterator[None]:
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
     """While a thread reads a configuration: short turns, so that the loop is not kept waiting."""
-    before = sys.getswitchinterval()
+    global _readers
+    _readers += 1
     sys.setswitchinterval(SHORT_TURN)
     try:
         with growing():
             yield
     finally:
-        sys.setswitchinterval(before)
+        _readers -= 1
+        if not _readers:
+            sys.setswitchinterval(USUAL_TURN)

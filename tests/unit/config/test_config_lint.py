@@ -1,5 +1,8 @@
 """Doubtful settings are found, and sound ones are left in peace."""
 
+import re
+from pathlib import Path
+
 import pytest
 from strategies import loaded
 
@@ -78,3 +81,11 @@ def test_the_same_check_at_two_paces_in_two_services():
     other = other.replace("192.0.2.1 80", "192.0.2.9 80")
     assert found(after=other) == ["uneven-intervals"]
     assert found(after=other.replace("delay_loop 20", "")) == []
+
+
+def test_every_doubt_is_explained():
+    root = Path(__file__).resolve().parents[3]
+    codes = re.findall(r'_doubt\(\s*"([a-z-]+)"', (root / "keepalive_py/config/lint.py").read_text())
+    docs = (root / "docs/config.md").read_text()
+    assert len(codes) > 15
+    assert [code for code in codes if f"`{code}`" not in docs] == []
