@@ -20,7 +20,9 @@ _readers = 0  # a reload and a preview may read at the same time; the last one o
 
 @contextlib.contextmanager
 def growing() -> Iterator[None]:
-    """What the body makes stays: the collector does not look at it, now or later."""
+    """What the body makes stays: the collector does not look at it, now or later. Before that the
+    garbage goes, or it would stay, too; what was frozen earlier costs no time then."""
+    gc.collect()
     gc.disable()
     try:
         yield
