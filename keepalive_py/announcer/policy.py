@@ -17,15 +17,11 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass
-from typing import Final
 
+from keepalive_py.health.damping import REUSE, SUPPRESS, charged, decayed
 from keepalive_py.health.fitness import Standing
 
 __all__ = ["Sight", "Timing", "VipPolicy", "VipState"]
-
-SUPPRESS: Final = 3.0  # withdrawals, decayed, at which an address is damped (compare RFC 2439)
-REUSE: Final = 1.5  # and below which it is free again
-MOST: Final = 6.0  # so that damping never outlasts two half-lives
 
 
 class VipState(enum.Enum):
@@ -157,12 +153,12 @@ class VipPolicy:
 
     def _punish(self, now: float) -> None:
         if self.timing.half_life > 0:
-            self._penalty = min(self._decayed(now) + 1.0, MOST)
+            self._penalty = charged(self._decayed(now))
             self._penalty_at = now
             self._damped = self._damped or self._penalty >= SUPPRESS
 
     def _decayed(self, now: float) -> float:
-        return self._penalty * math.exp2(-(now - self._penalty_at) / self.timing.half_life)
+        return decayed(self._penalty, now - self._penalty_at, self.timing.half_life)
 
     def _free_at(self, now: float) -> float:
         """When damping ends; the past when there is none."""

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keepalive_py.announcer.policy import MOST, REUSE, Sight, Timing, VipPolicy, VipState
+from keepalive_py.announcer.policy import Sight, Timing, VipPolicy, VipState
+from keepalive_py.health.damping import MOST, REUSE
 from keepalive_py.health.fitness import Standing
 
 YES, NO, UNKNOWN = Standing.YES, Standing.NO, Standing.UNKNOWN
