@@ -91,6 +91,7 @@ class RefusalNews:
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.say = say
+        self.heard: Callable[[str, str], None] = lambda reason, text: None  # whoever else wants to know
         self.known: set[tuple[Step, int]] = set()
 
     def told(self, steps: Sequence[Step], refusals: Sequence[Refusal]) -> None:
@@ -104,5 +105,6 @@ class RefusalNews:
         self.known |= {(each.step, each.errno) for each in news}
         for refusal in news[:MOST_SAID]:
             self.say(refusal_line(refusal))
+            self.heard(errno.errorcode.get(refusal.errno, str(refusal.errno)), refusal_line(refusal))
         if len(news) > MOST_SAID:
             self.say(f"and {len(news) - MOST_SAID} more IPVS commands were refused")

@@ -94,6 +94,7 @@ class Supervisor:
         self.writer = TableWriter(
             dataplane, self.wanted, self.notify, voice.warn, reconcile_interval, self.drifted
         )
+        self.writer.news.heard = self.step_refused
         self.addresses: AddressWatch | None = None
         self.kernel = KernelSettings(dataplane)
         self.announcing = Announcing(self)
@@ -294,6 +295,10 @@ class Supervisor:
             self.writer.touch(place)
             self.guards.watch((self.services[place],))
         self.remember(checker)
+
+    def step_refused(self, reason: str, text: str) -> None:
+        """The kernel did not take a step; `reason` is its errno's name."""
+        self.journal.say("step_refused", text, reason=reason)
 
     def drifted(self, reason: str, text: str, service: str) -> None:
         """Somebody else changed what is ours in the kernel."""

@@ -159,6 +159,7 @@ async def test_a_refused_step_is_said_in_keepalived_s_form_and_tried_again(start
     )
     await rig.reads_again()  # refused again, which is not news
     assert [line for line in rig.lines if line.startswith("IPVS cmd")] == said
+    assert rig.supervisor.journal.counts["step_refused", "ENOMEM"] == 1
     await rig.reads_again()
     assert await rig.table() == {SERVICE: {f"{A}:80": 1, f"{B}:80": 1}}
 
