@@ -19,6 +19,7 @@ from keepalive_py.plan.steps import (
     DeleteService,
     EditDestination,
     EditService,
+    SetMarked,
     Step,
 )
 from keepalive_py.plan.table import ServiceKey
@@ -37,6 +38,7 @@ REASONS: Final[Mapping[type[Step], str]] = {
     DeleteDestination: "destination-extra",
     AddLocalAddress: "local-address-missing",  # of FULLNAT: in IPVS, or in nf_tables
     DeleteLocalAddress: "local-address-extra",
+    SetMarked: "marks-changed",  # of a group that is served by mark, in nf_tables
 }
 VIP_MOVED: Final = "vip-moved"
 FOREIGN: Final = "foreign-service"

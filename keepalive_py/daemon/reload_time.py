@@ -61,10 +61,11 @@ class ReloadTimeFile:
         self.repeat = False
         self.seen: tuple[int, int] | None = None  # inode and time of change of what was read
         self.due: ReloadTime | None = None
+        self.looked: float | None = None  # when we last did
 
     def configure(self, path: str | None, *, repeat: bool) -> None:
         if path != self.path:
-            self.seen = self.due = None
+            self.seen = self.due = self.looked = None
         self.path, self.repeat = path, repeat
 
     async def run(self) -> None:
@@ -76,6 +77,7 @@ class ReloadTimeFile:
         if self.path is None:
             return
         self.read(self.path)
+        self.looked = self.clock()
         if self.due is not None and self.due.at <= self.clock():
             dated, self.due = self.due.dated, None
             if self.repeat and not dated:
@@ -97,8 +99,14 @@ class ReloadTimeFile:
             self.seen = self.due = None
             return
         self.seen = (status.st_ino, status.st_mtime_ns)
-        self.due = parse(text, self.clock())
+        self.due = parse(text, self._written(status.st_mtime))
         if self.due is None:
             voice.warn(f"Reload time {text.strip()} is not one to come - ignoring")
         else:
             voice.say(f"Reload scheduled for {time.ctime(self.due.at)}")
+
+    def _written(self, changed: float) -> float:
+        """When the file was written, if that was after our last look: a time that has come between
+        the two is still one to come. What lay there before us may be old."""
+        now = self.clock()
+        return now if self.looked is None else min(now, max(changed, self.looked))

@@ -133,7 +133,7 @@ def test_one_life(tmp_path: Path) -> None:
         os.close(descriptor)
 
     # A reload at its time; the copies of what was read.
-    (tmp_path / "when").write_text(time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(time.time() + 3)))
+    (tmp_path / "when").write_text(time.strftime("%Y-%m-%d %H:%M:%S\n", time.localtime(time.time() + 2)))
     eventually(lambda: "Reload complete" in daemon.lines(), within=60, what="the reload at its time")
     eventually(lambda: not (tmp_path / "when").exists(), within=30, what="the file of the time is gone")
     assert not (tmp_path / "reading").exists()

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_network
+from typing import get_args
 
+import pytest
 from daemon_rig import Start, config_of
 
 from keepalive_py.announcer.vips import vips_of
 from keepalive_py.config.bgp_announcer import BgpAnnouncer
+from keepalive_py.daemon.drift import REASONS
 from keepalive_py.daemon.ownership import keys_of
+from keepalive_py.daemon.refusals import COMMANDS
 from keepalive_py.daemon.snapshot import Moment, slots_of
 from keepalive_py.dataplane.port import Counters, ServiceCounters
 from keepalive_py.net import Family
+from keepalive_py.plan.apply import APPLY
+from keepalive_py.plan.steps import SetMarked, Step
 from keepalive_py.plan.table import ServiceKey
 
 GLOBALS = "global_defs {\n nftables_ipvs\n}\n"
@@ -71,3 +77,23 @@ async def test_the_announcer_looks_for_the_mark_where_it_names_the_address(start
     (target,) = vips[ip_address("10.0.98.1")].targets
     assert str(target.key) == "TCP 10.0.98.1:80"
     assert target.held_as == KEY
+
+
+@pytest.mark.parametrize("step", get_args(Step))
+def test_a_step_is_known_wherever_steps_are_told_apart(step: type) -> None:
+    assert step in APPLY
+    assert step in COMMANDS
+    assert step in REASONS
+
+
+async def test_marks_that_a_stranger_changed_are_said_and_put_right(start: Start) -> None:
+    rig = await start(groups("a"))
+    key = ServiceKey(Family.INET, fwmark=1000)
+    (wanted,) = (await rig.dataplane.read())[key].marked
+    await rig.dataplane.apply([SetMarked(key, ())])
+
+    rig.supervisor.writer.read_again()
+    await rig.supervisor.writer.settled()
+
+    assert (await rig.dataplane.read())[key].marked == (wanted,)
+    assert any("changed by somebody else" in line for line in rig.lines)

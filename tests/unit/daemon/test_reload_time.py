@@ -59,6 +59,25 @@ def clock() -> Clock:
     return Clock()
 
 
+@pytest.mark.parametrize(("before", "reloads"), [(True, 1), (False, 0)])
+def test_a_time_that_came_since_the_last_look_counts(
+    before: bool, reloads: int, tmp_path: Path, clock: Clock
+) -> None:
+    """`before`: the file was not there yet when we last looked, so it is not an old one."""
+    asked: list[str] = []
+    path = tmp_path / "when"
+    file = ReloadTimeFile(lambda: asked.append("reload"), clock)
+    file.configure(str(path), repeat=False)
+    if before:
+        file.look()
+    path.write_text("2026-11-23 12:00:03 Z")
+    os.utime(path, (NOON + 1, NOON + 1))
+    clock.now = NOON + 5
+    file.look()
+
+    assert len(asked) == reloads
+
+
 def test_the_file_goes_after_its_reload(tmp_path: Path, clock: Clock) -> None:
     reloads: list[float] = []
     path = tmp_path / "when"
