@@ -4,8 +4,8 @@ A socket listens on the namespace's loopback, and `Client` of wire/tcp.py connec
 segments made by hand. What accept(2) and getpeername(2) then give is what any application on this
 host would get. Nothing of it is seen outside, and the namespace is gone with the last socket.
 
-One thread does both sides, one step after the other. Needs CAP_SYS_ADMIN (a namespace) and
-CAP_NET_RAW (segments of our own).
+One thread does both sides, one step after the other. Needs CAP_SYS_ADMIN (a namespace),
+CAP_NET_ADMIN (its loopback) and CAP_NET_RAW (segments of our own).
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def verify(layouts: Iterable[Layout], in_namespace: InNamespace, *, loaded: bool
 
 def lacking(error: OSError) -> str:
     if isinstance(error, PermissionError):
-        return "not permitted: a network namespace needs CAP_SYS_ADMIN and a raw socket CAP_NET_RAW (root)"
+        return "not permitted: it needs CAP_SYS_ADMIN, CAP_NET_ADMIN and CAP_NET_RAW, as root has"
     return error.strerror or str(error)
 
 
