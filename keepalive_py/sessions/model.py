@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
@@ -132,14 +133,16 @@ def count(sessions: Iterable[Session], by: str) -> list[tuple[str, int]]:
     return [(show(example[what]), number) for what, number in counted.most_common()]
 
 
-def as_row(one: Session) -> dict[str, object]:
-    """For JSON: the four ends, protocol, state and timeout in seconds."""
-    return {
-        "protocol": NAMES[one.protocol].lower(),
-        "client": show_end(one.client, one.client_port),
-        "virtual": show_end(one.virtual, one.virtual_port),
-        "local": show_end(one.local, one.local_port) if one.local else None,
-        "server": show_end(one.server, one.server_port),
-        "state": one.state,
-        "timeout": one.timeout,
-    }
+def as_json(one: Session) -> str:
+    """The four ends, protocol, state and timeout in seconds. Written by hand, as there may be very
+    many: nothing in it but the state could need quoting."""
+    local = f'"{show_end(one.local, one.local_port)}"' if one.local else "null"
+    return (
+        f'{{"protocol": "{NAMES[one.protocol].lower()}", "client": "{show_end(one.client, one.client_port)}",'
+        f' "virtual": "{show_end(one.virtual, one.virtual_port)}", "local": {local},'
+        f' "server": "{show_end(one.server, one.server_port)}", "state": {_quoted(one.state)},'
+        f' "timeout": {one.timeout}}}'
+    )
+
+
+_quoted = lru_cache(maxsize=64)(json.dumps)

@@ -23,7 +23,7 @@ from keepalive_py.sessions.model import (
     End,
     Filter,
     Session,
-    as_row,
+    as_json,
     count,
     parse_end,
     show_end,
@@ -127,14 +127,13 @@ def _show_json(given: argparse.Namespace, sessions: Iterator[Session]) -> None:
     """One row a line; with --watch all on one, so that a line is a document."""
     if given.top:
         counted = count(sessions, given.top)[: given.limit]
-        rows: Iterable[dict[str, object]] = ({given.top: what, "sessions": many} for what, many in counted)
+        rows: Iterable[str] = (json.dumps({given.top: what, "sessions": many}) for what, many in counted)
     else:
-        rows = map(as_row, _in_order(given, sessions)[: given.limit])
+        rows = map(as_json, _in_order(given, sessions)[: given.limit])
     between = ", " if given.watch else ",\n"
     sys.stdout.write("[")
     for place, some in enumerate(_batches(rows)):
-        text = json.dumps(some)[1:-1].replace("}, {", "}" + between + "{")
-        sys.stdout.write(between + text if place else text)
+        sys.stdout.write((between if place else "") + between.join(some))
     sys.stdout.write("]\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import struct
 from ipaddress import ip_address
 
@@ -55,7 +56,7 @@ def entry(client: str, virtual: str, server: str, local: str, protocol: int = 6)
 def test_the_lines_of_ip_vs_conn_become_sessions() -> None:
     tcp, udp, v6 = parse(PROC)
 
-    assert model.as_row(tcp) == {
+    assert as_row(tcp) == {
         "protocol": "tcp", "client": "10.1.0.3:45737", "virtual": "10.99.0.1:80", "local": None,
         "server": "10.2.1.2:80", "state": "ESTABLISHED", "timeout": 899,
     }  # fmt: skip
@@ -118,7 +119,7 @@ TCP 0A090002 E7D2 C0000201 0050 0A010065 1389 0A01000A 1F90 ESTABLISHED     899
 def test_a_fullnat_kernel_tells_the_local_address_itself() -> None:
     (one,) = parse(PROC_OF_FULLNAT)
 
-    assert model.as_row(one) == {
+    assert as_row(one) == {
         "protocol": "tcp", "client": "10.9.0.2:59346", "virtual": "192.0.2.1:80",
         "local": "10.1.0.101:5001", "server": "10.1.0.10:8080", "state": "ESTABLISHED", "timeout": 899,
     }  # fmt: skip
@@ -234,3 +235,11 @@ def test_a_remembered_layout_reads_what_a_careful_look_reads(
         found = conntrack.decode_state(raw, 0, len(raw), 6)
 
         assert found == (conntrack.TCP_STATES[state], word ^ 0xFFFF)
+
+
+def as_row(one: Session) -> dict[str, object]:
+    return json.loads(model.as_json(one))  # type: ignore[no-any-return]
+
+
+def test_any_state_is_quoted() -> None:
+    assert as_row(sessions()[0]._replace(state='"odd"'))["state"] == '"odd"'
