@@ -41,7 +41,7 @@ FILES = (
 )
 GROUPS = {
     "check": "health checks",
-    "config": "look at configurations without running them",
+    "config": "check, compare, explain, apply configurations; go back to an older one",
     "announcer": "virtual addresses and their announcement by BGP",
     "toa": "kernel modules that give a real server the client's address",
     "lab": "a cluster to try things with, in network namespaces of this machine",
