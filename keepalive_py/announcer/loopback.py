@@ -1,10 +1,10 @@
 """Addresses of ours on a few interfaces, each on one of them: virtual addresses on the three of
 their positions, FULLNAT's local addresses on the interfaces that they are given.
 
-A move is a deletion and an addition, next to each other in one batch: with BIRD no moment was seen at
-which a switch had lost the route; with FRR on a busy node there may be one. What is found different is put
-right the next time: an address that somebody took away comes back. An address that is not ours is left
-where it is, and named.
+A move is a deletion and an addition, next to each other in one batch: with BIRD and with FRR no
+moment was seen at which a switch had lost the route. What is found different is put right the next
+time: an address that somebody took away comes back. An address that is not ours is left where it is,
+and named.
 """
 
 from __future__ import annotations

@@ -179,16 +179,11 @@ def _never_without_a_route(stage: Stage) -> None:
 
 
 def drain_all_nodes(stage: Stage) -> None:
-    """All nodes are drained, the last one a moment after the others: each is the others' last resort, and
-    serves while it is needed. The switches see GRACEFUL_SHUTDOWN and local preference 0 on every route."""
+    """All nodes are drained together: each is the others' last resort, and serves while it is needed. The
+    switches see GRACEFUL_SHUTDOWN and local preference 0 on every route."""
     cluster = stage.cluster
-    *first, last = cluster.numbers
     try:
-        # All in the same moment would be too much for FRR: it may withdraw an address that moves, and
-        # announce it again at once, and then nobody covers for it.
-        cluster.drain(*first)
-        cluster.spreads(last)
-        cluster.drain(last)
+        cluster.drain(*cluster.numbers)
         cluster.is_in_state("draining", *cluster.numbers)
         for j in SWITCHES:
             wanted = {f"10.{j}.{i}.2" for i in cluster.numbers}
