@@ -156,6 +156,8 @@ def test_a_reload_of_the_same_meaning_changes_nothing(first: Config, actions: li
     lives = [action for action in actions if action[0] == "verdict"]
     for now, action in enumerate(lives, 1):
         act(services, action, float(now))
+    for service in services:
+        tick(service, 99.0)
     before = desired(first, services)
     again = Config(virtual_servers=tuple(map(copied, first.virtual_servers)))
     services, events = reload(services, again, 99.0)
