@@ -1,8 +1,9 @@
 """The state of the daemon as metrics for Prometheus. Nothing is counted for this: every number is
 taken from the snapshot at the time of asking.
 
-The text format is written here and not by prometheus_client, which takes ten times as long for ten
-thousand servers and holds the interpreter meanwhile; the tests read it with that library's parser.
+The text format is written here and not by prometheus_client: its one call holds the interpreter for
+more than a second with ten thousand servers, and probes wait meanwhile; this is made in short turns.
+The tests read it with that library's parser.
 
 `service` and `server` are the names of logs and notifications. Two virtual servers of one name (one
 address twice in a configuration) share their row: a name is there once.
