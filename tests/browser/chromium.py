@@ -20,7 +20,7 @@ from typing import Any
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-WITHIN = 30.0  # seconds
+WITHIN = 60.0  # seconds
 OPTIONS = (
     "--headless=new",
     "--remote-debugging-port=0",

@@ -15,12 +15,11 @@ CHECKS = Path(__file__).with_name("checks.js").read_text()
 ROW = "document.querySelector('#row-0')"
 
 
-def config(services: int = 2, servers: int = 3) -> str:
+def config(services: int = 2, servers: int = 3, check: str = "TCP_CHECK {\n retry 0\n }\n") -> str:
     blocks = ["bgp_announcer {\n prefix 192.0.0.0/16\n uplink left {\n interface eth1\n }\n}\n"]
     for number in range(services):
         inside = "".join(
-            f" real_server 10.{number // 250}.{number % 250}.{each + 1} 80 {{\n"
-            " TCP_CHECK {\n retry 0\n }\n }\n"
+            f" real_server 10.{number // 250}.{number % 250}.{each + 1} 80 {{\n {check} }}\n"
             for each in range(servers)
         )
         blocks.append(
@@ -142,9 +141,32 @@ async def test_a_link_works_once_and_strangers_get_nothing(page: Page, show: Sho
     assert page.asked.count(f"{own}/session") == 1
 
 
+async def test_without_a_token_the_page_asks_for_one(page: Page, show: Show) -> None:
+    seen = await show(config())
+    (token,) = seen.proxy.sessions
+    await page.eval("sessionStorage.clear()")
+    await page.open("about:blank")
+    await page.open(f"http://127.0.0.1:{seen.port}/")
+    await page.until("document.querySelector('#entry')?.open")
+    assert await page.eval("document.querySelectorAll('.row').length") == 0
+    await page.type(token)
+    await page.press("Enter")
+    await page.until("document.querySelector('#link.live') && document.querySelectorAll('.row').length === 2")
+    assert await page.eval("document.cookie") == ""
+
+
+async def test_a_flood_of_events_is_cut_and_said(page: Page, show: Show) -> None:
+    seen = await show(config())
+    for number in range(6000):
+        seen.daemon.supervisor.journal.say("flood", f"number {number}")
+    await page.until("document.querySelector('#events').innerText.includes('number 5999')")
+    assert int(await page.eval("document.querySelectorAll('#events li').length")) <= 300
+    assert page.complaints == []
+
+
 async def test_ten_thousand_servers_are_no_burden(page: Page, show: Show) -> None:
     """Only rows in sight exist, and no turn of the page's loop takes long."""
-    await show(config(1000, 10))
+    await show(config(1000, 10, check=""))
     await page.until("document.querySelector('[data-filter=all] .n').innerText === '1000'")
     assert int(await page.eval("document.querySelectorAll('.row').length")) < 60
     await page.eval(

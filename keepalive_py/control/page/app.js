@@ -13,7 +13,7 @@ const EVERY = 2000; // ms between two questions, at least
 const STALE = 8000, LOST = 20000; // ms without an answer
 const FILTERS = { all: "All", trouble: "Trouble", held: "Drained" };
 
-const view = { filter: "all", open: null, answered: 0, failure: "", asking: false, again: false, rest: 0, ended: 0, began: Date.now() };
+const view = { filter: "all", open: null, answered: 0, failure: "", pictured: 0, asking: false, again: false, rest: 0, ended: 0, began: Date.now() };
 
 const list = new VirtualList($("rows"), { make: makeRow, show: showRow, key: (service) => service.name, pick: (service) => open(service.name) });
 const act = makeActions(() => refresh());
@@ -29,7 +29,9 @@ async function refresh() {
   const began = performance.now();
   try {
     if (!store.caller) await introduce();
+    const before = store.at;
     take(await get("/v1/overview"));
+    if (store.at !== before) view.pictured = Date.now(); // a busy daemon may hand out one picture for a while
     if (view.open) await refreshDetail();
     view.answered = Date.now();
     view.failure = "";
@@ -117,8 +119,9 @@ function showFilters() {
 
 /** How fresh it all is. */
 function showLink() {
-  const since = view.answered || view.began, old = Date.now() - since, refused = view.failure && old > EVERY * 1.5;
-  const state = !view.answered && !view.failure ? "" : old > LOST || (refused && old > EVERY * 2) ? "lost" : old > STALE || view.failure ? "stale" : "live";
+  const since = (view.answered && view.pictured) || view.began, old = Date.now() - since, refused = view.failure && old > EVERY * 1.5;
+  const silent = Date.now() - (view.answered || view.began) > LOST;
+  const state = !view.answered && !view.failure ? "" : silent || (refused && old > EVERY * 2) ? "lost" : old > STALE || view.failure ? "stale" : "live";
   dress($("link"), `link ${state}`);
   const ago = Math.round(old / 1000);
   say($("link-text"), state === "live" ? "live" : state === "stale" ? `${ago} s old` : state === "lost" ? "no connection" : "connecting");
@@ -192,8 +195,10 @@ await enter().catch((error) => { view.failure = error.message; });
 await refresh();
 if (location.hash) followAddress();
 let fresh = [];
+/** We were slower than the daemon's memory is long. */
+const missed = (number) => ({ at: Date.now() / 1000, kind: "events_missed", reason: "", text: `${number} events came too fast to be shown` });
 follow("/v1/events?oldest=true", (event) => {
-  fresh.push(event);
+  fresh.push(event.missed === undefined ? event : missed(event.missed));
   if (fresh.length === 1) requestAnimationFrame(() => { addEvents(fresh); fresh = []; });
   hurry();
 }, (error) => noEvents(error.message));

@@ -6,6 +6,10 @@ import { MARKS, longer, store, worded } from "./store.js";
 
 let curves = new Map(); // of the open service: server -> connections
 
+let pressed = false; // a click needs what it began on to be there still
+$("detail").addEventListener("pointerdown", () => { pressed = true; });
+for (const end of ["pointerup", "pointercancel"]) addEventListener(end, () => setTimeout(() => { pressed = false; }));
+
 export function forget() {
   curves = new Map();
 }
@@ -13,6 +17,7 @@ export function forget() {
 /** `full` is a row of /v1/services. The focus, and what was scrolled, stay. */
 export function showDetail(full, act, close) {
   const place = $("detail"), service = store.byName.get(full.name);
+  if (pressed && !place.hidden) return;
   const focused = place.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
   const top = place.scrollTop;
   fill(place, [
