@@ -2,27 +2,26 @@
 
 A neighbour with the default intervals gives us up after 50 ms of silence. The daemon's own loop
 may be busy for longer than that: while it reads a large configuration, or plans a large table.
-A thread that wants to run gets the interpreter after `SWITCH` seconds all the same, unless the
-other is in one long call of C code. It must ask for it after every system call, several times
-for one packet, so Python's usual 5 ms would add up to most of the 50.
+This thread must ask for the interpreter after every system call, several times for one packet, so
+Python's usual turns of 5 ms would add up to most of the 50: while it lives, turns are short.
 """
 
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from typing import Any, Final
 
 from keepalive_py.bfd.speaker import Report, Speaker
 from keepalive_py.config.bfd_instance import BfdInstance
 from keepalive_py.health.verdict import Verdict
+from keepalive_py.turns import short_turns
 
 __all__ = ["SpeakerThread"]
 
 GOODBYE: Final = 2.0  # seconds that the thread gets to end
-SWITCH: Final = 0.0005  # seconds
 
 
 class SpeakerThread:
@@ -43,6 +42,7 @@ class SpeakerThread:
         self._speaker = speaker(self._reported)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._turns = ExitStack()
 
     def apply(self, instances: Mapping[str, BfdInstance]) -> None:
         """These instances from now on, and no others."""
@@ -61,10 +61,11 @@ class SpeakerThread:
             return
         self._loop.call_soon_threadsafe(self._end)
         self._thread.join(GOODBYE)
+        self._turns.close()
         self._loop = self._thread = None
 
     def _start(self) -> None:
-        sys.setswitchinterval(min(SWITCH, sys.getswitchinterval()))
+        self._turns.enter_context(short_turns())
         self._loop = asyncio.new_event_loop()
         self._loop.set_exception_handler(self._complain)
         self._thread = threading.Thread(target=self._live, args=(self._loop,), name="bfd", daemon=True)

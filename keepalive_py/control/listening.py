@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from keepalive_py.control.host import Host
+from keepalive_py.turns import short_turns
 
 if TYPE_CHECKING:
     from keepalive_py.control.server import Server
 
 BACKLOG: Final = 128
-SHORT_TURN: Final = 0.0005  # seconds that the importing thread may keep the interpreter
 SERVER: Final = "keepalive_py.control.server"
 
 Say = Callable[[str], None]
@@ -108,12 +108,8 @@ async def load(module: str) -> None:
     """In a thread and in short turns: aiohttp takes a while to import."""
     if module in sys.modules:
         return
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(min(before, SHORT_TURN))
-    try:
+    with short_turns():
         await asyncio.to_thread(importlib.import_module, module)
-    finally:
-        sys.setswitchinterval(before)
 
 
 def listen(path: str) -> socket.socket:

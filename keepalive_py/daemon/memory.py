@@ -9,13 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import sys
 from collections.abc import Iterator
 
-SHORT_TURN = 0.0005  # seconds that a reading thread may keep the interpreter
-USUAL_TURN = sys.getswitchinterval()
-
-_readers = 0  # a reload and a preview may read at the same time; the last one out switches back
+from keepalive_py.turns import short_turns
 
 
 @contextlib.contextmanager
@@ -34,13 +30,5 @@ def growing() -> Iterator[None]:
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
     """While a thread reads a configuration: short turns, so that the loop is not kept waiting."""
-    global _readers
-    _readers += 1
-    sys.setswitchinterval(SHORT_TURN)
-    try:
-        with growing():
-            yield
-    finally:
-        _readers -= 1
-        if not _readers:
-            sys.setswitchinterval(USUAL_TURN)
+    with short_turns(), growing():
+        yield
