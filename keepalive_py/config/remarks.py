@@ -25,6 +25,7 @@ class Remarks:
         self.own_file = own_file
         self._told: set[str] = set()
         self._unknown_words = 0
+        self._suspect: Draft | None = None  # where a block of the top level was found
 
     def add(
         self,
@@ -97,6 +98,8 @@ class Remarks:
         self._unknown(line, draft, title, known, "unknown-keyword", IGNORED)
 
     def unknown_block(self, line: LogicalLine, draft: Draft, grammar: Grammar) -> None:
+        if self._suspect is None and draft.title and line.words[0].text in self.language.top.keywords:
+            self._suspect = draft
         around = draft.title or "the top level"
         note = f"its content is read as lines of {around}, and its `}}` as the end of that, as in keepalived"
         self._unknown(line, draft, grammar.title, grammar.keywords, "unknown-block", note)
@@ -139,13 +142,30 @@ class Remarks:
         self.add(line, "extra-brace", "`}` without a `{` before it", ExitClass.BRACES)
 
     def no_brace(self, line: LogicalLine | None, draft: Draft) -> None:
+        """`line` is the next one; when it is of another file the block is what is shown."""
         summary = f"`{{` is missing after `{draft.title}`"
-        note = "this line is read as the first one of the block"
-        self.add(line, "missing-brace", summary, ExitClass.BRACES, note, context=draft)
+        note = "the line after it is read as the first one of the block"
+        at = draft.where
+        if line is not None and (at is None or line.span.file == at.file):
+            at = line.span
+        self.diagnostics.add(
+            Diagnostic(
+                Severity.ERROR,
+                "missing-brace",
+                summary,
+                at,
+                draft.where,
+                draft.title,
+                notes=(note,),
+                exit_class=ExitClass.BRACES,
+            )
+        )
 
     def unclosed(self, missing: int, blocks: Sequence[Draft]) -> None:
-        """`blocks` are open, from the outside in; the innermost is where the eye should begin."""
+        """`blocks` are open, from the outside in. The eye should begin at the innermost, or where a
+        block of the top level stood in another: the `}` of one has then ended the other."""
         outermost = blocks[0] if blocks else None
+        guilty = self._suspect or (blocks[-1] if blocks else None)
         if missing:
             summary = f"{missing} `}}` missing at the end of the text"
             self.diagnostics.add(
@@ -153,10 +173,10 @@ class Remarks:
                     Severity.ERROR,
                     "missing-brace",
                     summary,
-                    blocks[-1].where if blocks else None,
+                    guilty.where if guilty is not None else None,
                     outermost.where if outermost is not None else None,
                     outermost.title if outermost is not None else "",
-                    label="not closed" if blocks else "",
+                    label="not closed" if guilty is not None else "",
                     exit_class=ExitClass.BRACES,
                 )
             )

@@ -174,3 +174,11 @@ def test_a_block_that_is_not_closed_is_shown_where_it_opens():
     text = "virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 192.0.2.1 80 {\n  weight 1\n"
     (found,) = [each for each in loaded(text).diagnostics if each.code == "missing-brace"]
     assert (found.subject.line, found.context.line) == (3, 1)
+
+
+def test_a_block_whose_end_another_one_took_is_shown_where_it_opens():
+    """As when a half-written file is read, and a whole one after it."""
+    half = "virtual_server 10.0.0.1 80 {\n protocol TCP\n real_server 192.0.2.1 80 {\n  weight 1\n }\n"
+    answer = loaded(half + half.replace("10.0.0.1", "10.0.0.2") + "}\n")
+    (found,) = [each for each in answer.diagnostics if each.code == "missing-brace"]
+    assert (found.subject.line, found.label) == (1, "not closed")
