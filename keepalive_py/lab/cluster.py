@@ -296,6 +296,9 @@ class Cluster:
     def uplink(self, i: int, name: str) -> str:
         return str(self.status(i).get("uplinks", {}).get(name, {}).get("state", ""))
 
+    def _tail(self, i: int) -> str:
+        return f"node{i}\n{self.daemons[i].tail()}"
+
     def hops(self, j: int) -> set[int]:
         """The nodes that a switch spreads over; MATE for the other switch."""
         return {int(hop.split(".")[2]) for hop in self.watches[j].hops(VIP)}
@@ -306,7 +309,7 @@ class Cluster:
 
     def is_in_state(self, state: str, *nodes: int, within: float = 60.0) -> None:
         for i in nodes:
-            equal(partial(self.state, i), state, within=within, what=f"node{i}\n{self.daemons[i].tail()}")
+            equal(partial(self.state, i), state, within=within, what=partial(self._tail, i))
 
     def has_uplink(self, i: int, name: str, state: str, within: float = 30.0) -> None:
         equal(partial(self.uplink, i, name), state, within=within, what=f"uplink {name} of node{i}")
@@ -332,7 +335,7 @@ class Cluster:
         eventually(
             lambda: any(words in line for line in daemon.lines()[after:]),
             within=within,
-            what=f"node{i} says {words!r}\n{daemon.tail()}",
+            what=lambda: f"node{i} says {words!r}\n{daemon.tail()}",
         )
 
     # The end.

@@ -78,7 +78,7 @@ class Daemon:
         def ended() -> bool:
             return self.exit_status() is not None
 
-        eventually(ended, within=within, what=f"{self.program} ends\n{self.tail()}")
+        eventually(ended, within=within, what=lambda: f"{self.program} ends\n{self.tail()}")
         status = self.exit_status()
         assert status is not None
         return status

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from keepalive_py.errors import KeepaliveError
+from keepalive_py.lab.live_time import COUNTS_AS
 
 T = TypeVar("T")
 
@@ -15,19 +16,26 @@ class LabError(KeepaliveError, AssertionError):
     """The lab is not as it was expected to be."""
 
 
-def eventually(probe: Callable[[], T], *, within: float, what: str, every: float = 0.05) -> T:
-    """The first true value of `probe`; LabError after `within` seconds without one."""
-    deadline = time.monotonic() + within
+def eventually(
+    probe: Callable[[], T], *, within: float, what: str | Callable[[], str], every: float = 0.05
+) -> T:
+    """The first true value of `probe`; LabError after `within` seconds, in which this machine ran,
+    without one. A callable `what` is asked then, so that it can tell how things stand at the end."""
+    ran = 0.0
+    last = time.monotonic()
     while True:
         value = probe()
         if value:
             return value
-        if time.monotonic() >= deadline:
-            raise LabError(f"not within {within:g} s: {what}")
+        if ran >= within:
+            raise LabError(f"not within {within:g} s: {what if isinstance(what, str) else what()}")
         time.sleep(every)
+        now = time.monotonic()
+        ran += min(now - last, COUNTS_AS)
+        last = now
 
 
-def equal(probe: Callable[[], T], wanted: T, *, within: float, what: str) -> None:
+def equal(probe: Callable[[], T], wanted: T, *, within: float, what: str | Callable[[], str]) -> None:
     """Wait until `probe` gives `wanted`; LabError shows what it gave instead."""
     last: list[T] = []
 

@@ -71,7 +71,7 @@ class Story:
 
     def has_bound(self, *numbers: int, within: float = 20) -> None:
         wanted = {NET[family].format(number) for family in (4, 6) for number in numbers}
-        equal(self.bound, wanted, within=within, what=f"bound\n{self.daemon.tail()}")
+        equal(self.bound, wanted, within=within, what=lambda: f"bound\n{self.daemon.tail()}")
 
     def in_pool(self) -> int:
         return sum(len(entry.destinations) for entry in table.read(self.lab.node).values())
@@ -97,17 +97,17 @@ def test_local_addresses_are_bound_checked_from_and_kept_while_a_session_has_the
     story.write(201, 202)
     story.daemon.start()
     story.has_bound(201, 202)
-    equal(story.in_pool, 4, within=20, what=f"servers that answer\n{story.daemon.tail()}")
+    equal(story.in_pool, 4, within=20, what=lambda: f"servers that answer\n{story.daemon.tail()}")
     flows = [flow for family in (4, 6) for flow in story.load.open(VIP[family], 80, 2)]
     assert {flow.local for flow in flows} <= {NET[family].format(n) for family in (4, 6) for n in (201, 202)}
 
     # Without the option checks leave from the node's own address, which the servers do not answer.
     story.write(201, 202, checks="")
     story.daemon.reload()
-    equal(story.in_pool, 0, within=20, what=f"nobody answers\n{story.daemon.tail()}")
+    equal(story.in_pool, 0, within=20, what=lambda: f"nobody answers\n{story.daemon.tail()}")
     story.write(201, 202)
     story.daemon.reload()
-    equal(story.in_pool, 4, within=20, what=f"servers that answer again\n{story.daemon.tail()}")
+    equal(story.in_pool, 4, within=20, what=lambda: f"servers that answer again\n{story.daemon.tail()}")
     story.load.lives()
 
     # Other addresses: the old ones stay at least as long as a session has them.

@@ -124,7 +124,7 @@ class Story:
         return {service: sorted(chains[chain]) for service, chain in leads.items()}
 
     def settled(self) -> None:
-        equal(self.held, self.wanted(), within=30, what=f"both tables\n{self._tail()}")
+        equal(self.held, self.wanted(), within=30, what=lambda: f"both tables\n{self._tail()}")
         self.load.lives()
 
     def _tail(self) -> str:
@@ -134,7 +134,7 @@ class Story:
         def heard() -> bool:
             return sum(words in line for line in self.daemon.lines()) >= times
 
-        eventually(heard, within=30, what=f"{words}\n{self._tail()}")
+        eventually(heard, within=30, what=lambda: f"{words}\n{self._tail()}")
 
     # ------------------------------------------------------------ steps
 

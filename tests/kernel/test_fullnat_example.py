@@ -51,7 +51,7 @@ def test_the_example_works(tmp_path: Path) -> None:
             f"TCP [{VIP[6]}]:80": ["-m -w 1", "-m -w 1"],
             f"UDP {VIP[4]}:5000": ["-m -w 1", "-m -w 1"],
         }
-        equal(weights, wanted, within=30, what=f"the table\n{daemon.tail()}")
+        equal(weights, wanted, within=30, what=lambda: f"the table\n{daemon.tail()}")
         for family in (4, 6):
             assert lab.seen_by_server(family, 80) in {LOCAL[family].format(n) for n in range(1, 5)}
         (flow,) = load.open(VIP[4], 5000, 1, udp=True)

@@ -61,7 +61,9 @@ def started_again(daemon: Daemon, interruption: Callable[[Daemon], None]) -> lis
     before = len(daemon.lines())
     interruption(daemon)
     complete = "Startup complete"
-    eventually(lambda: complete in daemon.lines()[before:], within=LONG, what=f"start\n{daemon.tail()}")
+    eventually(
+        lambda: complete in daemon.lines()[before:], within=LONG, what=lambda: f"start\n{daemon.tail()}"
+    )
     return daemon.lines()[before:]
 
 

@@ -161,7 +161,7 @@ def one(request: pytest.FixtureRequest, preload: Preload) -> Iterator[OneNode]:
 def test_it_announces_drains_and_withdraws_and_we_see_it(one: OneNode) -> None:
     one.start()
     tail = one.daemon.tail
-    equal(partial(one.seen, "exported_to"), [one.session], within=60, what=f"exported\n{tail()}")
+    equal(partial(one.seen, "exported_to"), [one.session], within=60, what=lambda: f"exported\n{tail()}")
     assert one.status()["sessions"][one.session]["state"].lower() == "established"
     eventually(one.hops, within=20, what="the switch has a route")
     assert one.speaker.shut(one.vip) == set()
@@ -170,12 +170,12 @@ def test_it_announces_drains_and_withdraws_and_we_see_it(one: OneNode) -> None:
     drains.write({ALL: Drain(by="test")})
     shut = partial(one.speaker.shut, one.vip)
     equal(shut, {NODE[one.family]}, within=20, what="GRACEFUL_SHUTDOWN at the switch")
-    equal(partial(one.seen, "state"), "withdrawn", within=60, what=tail())
+    equal(partial(one.seen, "state"), "withdrawn", within=60, what=tail)
     equal(one.hops, "", within=20, what="the switch's route is gone")
-    equal(partial(one.seen, "exported_to"), [], within=20, what=tail())
+    equal(partial(one.seen, "exported_to"), [], within=20, what=tail)
 
     drains.write({})
-    equal(partial(one.seen, "exported_to"), [one.session], within=60, what=tail())
+    equal(partial(one.seen, "exported_to"), [one.session], within=60, what=tail)
     eventually(one.hops, within=20, what="the switch has a route again")
     assert one.daemon.stop() == 0
     assert "exports none of 1 VIPs" in one.daemon.tail()

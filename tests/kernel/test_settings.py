@@ -95,7 +95,9 @@ def test_one_life(tmp_path: Path) -> None:
     daemon = KeepalivePy(probes, tmp_path)
     daemon.config.write_text(CONFIG.format(namespace=TABLE_NAMESPACE, directory=tmp_path))
     daemon.start()
-    eventually(lambda: "Startup complete" in daemon.lines(), within=60, what=f"the start\n{daemon.tail()}")
+    eventually(
+        lambda: "Startup complete" in daemon.lines(), within=60, what=lambda: f"the start\n{daemon.tail()}"
+    )
 
     # The process.
     assert Path(f"/proc/{daemon.pid}/comm").read_text() == "balancer\n"
@@ -177,7 +179,7 @@ def test_a_life_in_another_namespace(tmp_path: Path) -> None:
         eventually(
             lambda: "127.0.0.9:8080" in services().get("TCP 10.99.0.1:80", table.Entry("")).destinations,
             within=60,
-            what=f"the server of that namespace\n{daemon.tail()}",
+            what=lambda: f"the server of that namespace\n{daemon.tail()}",
         )
         assert table.read(outside) == {}
     finally:

@@ -112,7 +112,7 @@ def until_probed(daemon: Daemon, times: int = 2) -> None:
     def probed() -> bool:
         return sum(line.endswith(" success.") for line in daemon.lines()) >= times
 
-    eventually(probed, within=30, what=f"first checks\n{daemon.tail()}")
+    eventually(probed, within=30, what=lambda: f"first checks\n{daemon.tail()}")
 
 
 def named(address: str) -> str:
