@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
+from keepalive_py.config.diagnostics import Severity
 from keepalive_py.daemon import voice
-from keepalive_py.daemon.loading import Ready, new_errors
+from keepalive_py.daemon.loading import Ready, new_diagnostics
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.removals import Removals, removals
 
 __all__ = ["Held", "blast_radius", "unfit"]
+
+# keepalived goes on without what these are about; a mishap with a file must not take it away.
+LOSSES: Final = {"include-missing", "include-unreadable", "unknown-group"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +33,30 @@ class Held:
 def unfit(options: Options, before: Ready, ready: Ready) -> str:
     """Why `ready` is no good beside `before`; "" when it is."""
     if ready.config is None:
-        return ready.why or "there is no configuration to run"
+        said = "".join(f": {voice.diagnostic_line(each)}" for each in ready.diagnostics[:1])
+        return ready.why or f"there is no configuration to run{said}"
     if options.strict and ready.errors:
         return f"{len(ready.errors)} error(s)"
-    fresh = new_errors(before.diagnostics, ready.diagnostics)
-    if fresh:
-        return f"{len(fresh)} new error(s), the first: {voice.diagnostic_line(fresh[0])}"
-    return ""
+    fresh = new_diagnostics(before.diagnostics, ready.diagnostics)
+    errors = [each for each in fresh if each.severity is Severity.ERROR]
+    if errors:
+        return f"{len(errors)} new error(s), the first: {voice.diagnostic_line(errors[0])}"
+    return next(lost(before, ready), "") or next(
+        (voice.diagnostic_line(each) for each in fresh if each.code in LOSSES), ""
+    )
+
+
+def lost(before: Ready, ready: Ready) -> Iterator[str]:
+    """What was there and is not, though nobody may have meant it: a full disk, a mount that is gone,
+    an account that cannot be looked up. A file that is meant to be empty has a comment in it."""
+    for path, text in before.capture.texts.items():
+        problem, found = ready.capture.problems.get(path), ready.capture.texts.get(path)
+        if problem is not None:
+            yield f"{path}, which runs, is now: {problem.value}"
+        elif found is not None and text.strip() and not found.strip():
+            yield f"{path} is empty (a comment in it would say that this is meant)"
+    known = set(before.disabled)
+    yield from (f"a check would be lost: {each}" for each in ready.disabled if each not in known)
 
 
 def blast_radius(options: Options, before: Ready, ready: Ready) -> Held | None:

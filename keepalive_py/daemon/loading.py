@@ -42,6 +42,7 @@ class Ready:
     diagnostics: tuple[Diagnostic, ...]
     policy: ScriptPolicy = ScriptPolicy(None)
     remarks: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()  # of the remarks, those about checks that are left out
     files: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # files and patterns whose change means another configuration
     capture: Capture = Capture("")
@@ -154,7 +155,8 @@ def judged(loaded: Loaded) -> Ready:
     if not any(vetting.judge(script).script for script in scripts_of(config)):
         diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
     watched = (*loaded.watched, *script_files(config))
-    return Ready(vetted, diagnostics, vetting.policy, tuple(vetting.remarks), loaded.files, watched)
+    remarks, disabled = tuple(vetting.remarks), tuple(vetting.disabled)
+    return Ready(vetted, diagnostics, vetting.policy, remarks, disabled, loaded.files, watched)
 
 
 def script_files(config: Config) -> list[str]:
@@ -186,11 +188,14 @@ def login() -> str:
 def new_errors(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> list[Diagnostic]:
     """The errors of `after` that `before` does not have. What the running configuration was
     started with in spite of an error does not stop a reload that leaves the error there."""
-    known = Counter(likeness(each) for each in before if each.severity is Severity.ERROR)
+    return [each for each in new_diagnostics(before, after) if each.severity is Severity.ERROR]
+
+
+def new_diagnostics(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> list[Diagnostic]:
+    """Those of `after` that `before` does not have, each as often as it is there."""
+    known = Counter(map(likeness, before))
     fresh: list[Diagnostic] = []
     for each in after:
-        if each.severity is not Severity.ERROR:
-            continue
         if known[likeness(each)]:
             known[likeness(each)] -= 1
         else:
@@ -198,6 +203,6 @@ def new_errors(before: Iterable[Diagnostic], after: Iterable[Diagnostic]) -> lis
     return fresh
 
 
-def likeness(diagnostic: Diagnostic) -> tuple[str, str, str]:
+def likeness(diagnostic: Diagnostic) -> tuple[Severity, str, str, str]:
     """What stays the same of a diagnostic when lines move."""
-    return (diagnostic.code, diagnostic.summary, diagnostic.context_title)
+    return (diagnostic.severity, diagnostic.code, diagnostic.summary, diagnostic.context_title)

@@ -29,10 +29,12 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Vetting:
-    """One pass over a configuration. `remarks` are log lines, each once."""
+    """One pass over a configuration. `remarks` are log lines, each once; `disabled` those about checks
+    that are left out."""
 
     policy: ScriptPolicy
     remarks: dict[str, None] = field(default_factory=dict)
+    disabled: dict[str, None] = field(default_factory=dict)
     known: dict[Script, Vetted] = field(default_factory=dict)
 
     def remark(self, text: str) -> None:
@@ -86,7 +88,9 @@ class Vetting:
         vetted = self.judge(script)
         if vetted.script is None:
             words = " ".join(f"'{word}'" for word in script.argv)
-            self.remark(WHY_REMOVED[vetted.fate].format(words))
+            why = WHY_REMOVED[vetted.fate].format(words)
+            self.remark(why)
+            self.disabled[why] = None
         return None if vetted.script is None else changed(check, script=vetted.script)
 
     def script(self, script: Script | None, use: str = "notify") -> Script | None:

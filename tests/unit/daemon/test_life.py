@@ -50,7 +50,8 @@ def test_with_strict_no_error_may(read: Callable[[str], Ready]) -> None:
 def test_nothing_may_not_follow(read: Callable[[str], Ready]) -> None:
     running = read(GOOD)
     missing = load(Options(config_file="/nonexistent/lb.conf"))
-    assert life_of(running).refusal(missing) == "there is no configuration to run"
+    expected = "there is no configuration to run: /nonexistent/lb.conf: no such file"
+    assert life_of(running).refusal(missing) == expected
     assert missing.exit_status_at_start == 6
 
 
