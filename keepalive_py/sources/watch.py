@@ -4,7 +4,8 @@ Events of the file system only say "look again": the directories of every file, 
 symbolic links lead to, and of every pattern are watched, so that an editor's rename, a swapped
 link (`..data` of a mounted ConfigMap) and a file that appears are seen. When it has been quiet
 for a while, the files are compared with what they were, by identity, size, time and mode; a touch of
-something else in the same directory, or a change that was undone, is no change.
+something else in the same directory, or a change that was undone, is no change. Where there are no events
+(the kernel has no inotify instance or watch left for us) the files are looked at now and then.
 
 See inotify(7), glob(7).
 """
@@ -19,11 +20,13 @@ from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from keepalive_py.sources.files import FileSystem
 
 QUIET = 0.5  # seconds without an event before the files are looked at
 PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
+POLL = 5.0  # seconds between looks where there are no events
 
 Identity = tuple[int, int, int, int, int]
 Signature = dict[str, Identity | None]
@@ -32,25 +35,39 @@ Signature = dict[str, Identity | None]
 class FileWatch:
     """Calls `changed` in the event loop. `follow` says what to watch; it may be called again.
 
-    `trouble` gets a sentence when a directory cannot be watched; its files are then only seen
-    at the next change elsewhere, or at a reload.
+    `trouble` gets a sentence when something cannot be watched; it is polled then.
     """
 
     def __init__(
-        self, changed: Callable[[], None], trouble: Callable[[str], None], *, quiet: float = QUIET
+        self,
+        changed: Callable[[], None],
+        trouble: Callable[[str], None],
+        *,
+        quiet: float = QUIET,
+        poll: float = POLL,
     ) -> None:
         self._changed = changed
         self._trouble = trouble
         self._quiet = quiet
+        self._poll = poll
         self._patterns: tuple[str, ...] = ()
         self._seen: Signature = {}
         self._marked: Signature = {}
-        self._observer = Observer()
-        self._started = False
+        self._observer: BaseObserver | None = None
         self._watched: dict[str, object] = {}
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._poll_timer: asyncio.TimerHandle | None = None
         self._latest = 0.0
+        self._observe()
+
+    def _observe(self) -> None:
+        try:
+            self._observer = Observer()
+            self._observer.start()
+        except (OSError, RuntimeError) as error:  # no inotify instance is left, or no thread
+            self._observer = None
+            self._poll_from_now(f"Files cannot be watched: {said(error)}")
 
     def follow(self, patterns: Iterable[str]) -> None:
         """Files and glob(7) patterns, as they are now, or were at the last `mark`: only later
@@ -61,9 +78,6 @@ class FileWatch:
             self._marked = {}
             self._settle()
         self._watch_directories(_directories(self._patterns, self._seen))
-        if not self._started:
-            self._started = True
-            self._observer.start()
 
     def mark(self) -> None:
         """The files are about to be read: what changes from now on counts after `follow`."""
@@ -72,18 +86,32 @@ class FileWatch:
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        if self._started:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        if self._observer is not None:
             self._observer.stop()
             self._observer.join(5)
 
     def _watch_directories(self, wanted: set[str]) -> None:
+        if self._observer is None:
+            return
         for gone in self._watched.keys() - wanted:
             self._observer.unschedule(self._watched.pop(gone))  # type: ignore[arg-type]
         for directory in sorted(wanted - self._watched.keys()):
             try:
                 self._watched[directory] = self._observer.schedule(_Stir(self._stirred), directory)
-            except OSError as error:
-                self._trouble(f"Unable to watch {directory}: {error.strerror}")
+            except (OSError, RuntimeError) as error:
+                self._poll_from_now(f"Unable to watch {directory}: {said(error)}")
+
+    def _poll_from_now(self, why: str) -> None:
+        self._trouble(f"{why}; the configuration is looked at every {self._poll:g} s")
+        if self._poll_timer is None:
+            self._poll_timer = self._loop.call_later(self._poll, self._look_now_and_then)
+
+    def _look_now_and_then(self) -> None:
+        self._poll_timer = self._loop.call_later(self._poll, self._look_now_and_then)
+        if self._timer is None:  # else it is about to be looked at anyway
+            self._look()
 
     def _stirred(self) -> None:
         """In watchdog's thread."""
@@ -121,6 +149,10 @@ class _Stir(FileSystemEventHandler):
     def on_any_event(self, event: FileSystemEvent) -> None:
         if event.event_type not in ("opened", "closed_no_write"):
             self._tell()
+
+
+def said(error: OSError | RuntimeError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _signature(patterns: Iterable[str]) -> Signature:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +22,7 @@ class Watched:
         self.changes = 0
         self.troubles: list[str] = []
         self.heard = asyncio.Event()
-        self.watch = FileWatch(self.changed, self.troubles.append, quiet=QUIET)
+        self.watch = FileWatch(self.changed, self.troubles.append, quiet=QUIET, poll=QUIET)
 
     def changed(self) -> None:
         self.changes += 1
@@ -147,3 +148,24 @@ async def test_a_file_in_a_directory_that_does_not_exist_is_no_trouble(watched: 
 
     assert watched.troubles == []
     await watched.nothing(file)
+
+
+@pytest.mark.parametrize("which", ["Observer", "BaseObserver.schedule"])
+async def test_without_inotify_the_files_are_looked_at(
+    which: str, file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel has 128 instances for each user, and a daemon must not end for want of one."""
+
+    def exhausted(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, "inotify instance limit reached")
+
+    monkeypatch.setattr(f"keepalive_py.sources.watch.{which}", exhausted)
+    watched = Watched()
+    try:
+        watched.watch.follow([str(file)])
+        assert "inotify instance limit reached; the configuration is looked at" in watched.troubles[0]
+        file.write_text("another\n")
+        await watched.change()
+        await watched.nothing(file)
+    finally:
+        watched.watch.close()
