@@ -128,7 +128,7 @@ def too_many_lines(subject: Span, most: int) -> Diagnostic:
 
 def unreadable_main_file(path: str, problem: SourceProblem) -> Diagnostic:
     """Of these, keepalived counts only an unreadable file; else `-t` ends with 0."""
-    unreadable = problem is SourceProblem.UNREADABLE
+    unreadable = problem in (SourceProblem.UNREADABLE, SourceProblem.TOO_LARGE)
     return Diagnostic(
         Severity.ERROR,
         "configuration-file",

@@ -10,9 +10,12 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from posixpath import normpath
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["Documents", "Source", "SourceProblem", "directory_of", "join", "matching_paths"]
+__all__ = ["LARGEST", "Documents", "Source", "SourceProblem", "directory_of", "join", "matching_paths"]
+
+
+LARGEST: Final = 64 << 20  # bytes of a file; a hundred thousand real servers take a third of it
 
 
 class SourceProblem(enum.Enum):
@@ -23,6 +26,7 @@ class SourceProblem(enum.Enum):
     NOT_REGULAR = "not a regular file"
     EXECUTABLE = "executable"
     UNREADABLE = "not readable"
+    TOO_LARGE = "larger than 64 MiB"
 
 
 class Source(Protocol):

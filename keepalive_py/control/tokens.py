@@ -59,7 +59,7 @@ def digest_of(token: str) -> bytes:
 def read_tokens(path: str) -> Tokens:
     """Raises BadTokens."""
     try:
-        with open(path, encoding="utf-8") as stream:
+        with open(path, encoding="utf-8", opener=opened_at_once) as stream:
             refuse_open_file(path, os.fstat(stream.fileno()))
             text = stream.read(LARGEST)
     except OSError as error:
@@ -72,7 +72,14 @@ def read_tokens(path: str) -> Tokens:
     )
 
 
+def opened_at_once(path: str, flags: int) -> int:
+    """Without waiting for somebody to write to a FIFO."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def refuse_open_file(path: str, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise BadTokens(f"{path}: it is not a regular file")
     if status.st_uid not in (0, os.geteuid()):
         raise BadTokens(f"{path}: it belongs to somebody else")
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):

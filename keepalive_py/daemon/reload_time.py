@@ -17,10 +17,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from keepalive_py.daemon import voice
+from keepalive_py.sources.files import content_of
 
 POLL = 5.0  # seconds between looks at the file and the clock
 FORM = re.compile(r"(?:(\d{2}|\d{4})-(\d{1,2})-(\d{1,2})\s+)?(\d{1,2}):(\d{2}):(\d{2})\s*(Z?)")
-LARGEST = 64  # bytes of the file that are read
+LONGEST = 64  # bytes that a time can take
+LARGEST = 4096  # bytes of a file that may hold one
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,7 @@ class ReloadTimeFile:
             status = os.stat(path)
             if self.seen == (status.st_ino, status.st_mtime_ns):
                 return
-            with open(path, encoding="ascii", errors="replace") as stream:
-                text = stream.read(LARGEST)
+            text = content_of(path, LARGEST)[:LONGEST].decode("ascii", "replace")
         except OSError:
             self.seen = self.due = None
             return

@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.options import Options
+from keepalive_py.sources.files import content_of
 
 __all__ = ["StateDirectory", "state_directory"]
 
@@ -76,8 +77,7 @@ class StateDirectory:
             return None
         try:
             self._refuse_foreign(self.path)
-            with open(self._place(name), "rb") as file:
-                return file.read()
+            return content_of(self._place(name))
         except FileNotFoundError:
             return None
         except OSError as error:

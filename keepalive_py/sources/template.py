@@ -27,7 +27,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from keepalive_py.config.diagnostics import Diagnostic, Origin, Severity, Span
 from keepalive_py.config.render import SourceLines
 from keepalive_py.config.source import SourceProblem
-from keepalive_py.sources.files import FileSystem
+from keepalive_py.sources.files import FileSystem, content_of
 
 __all__ = ["Rendered", "TemplateTrouble", "rendered"]
 
@@ -151,8 +151,7 @@ def values_of(path: str | None) -> dict[str, Any]:
 
 def _text_of(path: str) -> str:
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return content_of(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except OSError as error:
         raise TemplateTrouble(f"cannot be read: {error.strerror}", path) from None
     except UnicodeDecodeError as error:
