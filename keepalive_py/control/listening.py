@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BACKLOG: Final = 128
 SERVER: Final = "keepalive_py.control.server"
+AGAIN: Final = 5.0  # seconds after which a start that failed is tried again, if somebody waits
 
 Say = Callable[[str], None]
 Complain = Callable[[str, Exception], None]
@@ -47,6 +48,7 @@ class ControlSocket:
         self._identity: tuple[int, int] | None = None
         self._starting: asyncio.Task[None] | None = None
         self._reading = False
+        self._again: asyncio.TimerHandle | None = None
 
     def open(self, path: str) -> None:
         try:
@@ -56,8 +58,11 @@ class ControlSocket:
             self.warn(f"Control socket {path} cannot be had: {error.strerror or error}; going on without it")
             return
         self.path, self._identity = path, (status.st_dev, status.st_ino)
+        self.await_client()
+
+    def await_client(self) -> None:
         self._reading = True
-        asyncio.get_running_loop().add_reader(self.channel, self.first_connection)
+        asyncio.get_running_loop().add_reader(self.channel, self.first_connection)  # type: ignore[arg-type]
 
     def first_connection(self) -> None:
         loop = asyncio.get_running_loop()
@@ -76,11 +81,17 @@ class ControlSocket:
             from keepalive_py.control.server import serve_unix
 
             self.server = await serve_unix(self.channel, self.host, self.complain)
+        except OSError as error:  # no descriptors, as a rule
+            self.warn(f"The control API cannot be served now: {error.strerror or error}")
         except Exception as error:  # the boundary: without an API the daemon still balances
             self.complain("the control server", error)
+        if self.server is None:
+            self._again = asyncio.get_running_loop().call_later(AGAIN, self.await_client)
 
     async def close(self) -> None:
         self.stop_reading()
+        if self._again is not None:
+            self._again.cancel()
         if self._starting is not None:
             self._starting.cancel()
             await asyncio.gather(self._starting, return_exceptions=True)

@@ -55,6 +55,7 @@ from keepalive_py.sources.watch import FileWatch
 
 EXIT_OK, EXIT_FATAL, EXIT_PERMISSION = 0, 1, 4
 NOT_ALLOWED = {errno.EPERM, errno.EACCES}
+NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SIGNAL_JSON = signal.SIGRTMIN + 2
 SIGNAL_CLEAR = signal.SIGRTMAX - 1
 
@@ -370,6 +371,9 @@ class Life:
 def mistake_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
     """Asyncio's last resort: something went wrong in a callback or a task nobody waits for."""
     error = context.get("exception")
+    if isinstance(error, OSError) and error.errno in NO_RESOURCES:  # a listener accepts again in a second
+        voice.warn(f"{context.get('message')}: {error.strerror}")
+        return
     voice.mistake(str(context.get("message")), error if isinstance(error, Exception) else None)
 
 

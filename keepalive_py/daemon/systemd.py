@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -11,10 +12,15 @@ OWN_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 
 
 class ServiceNotifier:
-    """Tells systemd where we are in our life; silent when nobody listens."""
+    """Tells systemd where we are in our life; silent when nobody listens. The socket is kept: without
+    a descriptor left for another, systemd would end us for our silence."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.address = environment.get("NOTIFY_SOCKET", "")
+        self.channel: socket.socket | None = None
+        if self.address:
+            self.channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+            self.channel.setblocking(False)
         self.watchdog_interval = watchdog_interval(environment)
         self.inherited = {name: environment[name] for name in OWN_VARIABLES if name in environment}
 
@@ -51,19 +57,15 @@ class ServiceNotifier:
 
     def send(self, *lines: str) -> None:
         """One datagram, never waiting: a stuck service manager is not our trouble."""
-        if not self.address or not lines:
+        if self.channel is None or not lines:
             return
         target = "\0" + self.address[1:] if self.address.startswith("@") else self.address
-        try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-                channel.setblocking(False)
-                channel.sendto("\n".join(lines).encode(), target)
-        except OSError:
-            return
+        with contextlib.suppress(OSError):
+            self.channel.sendto("\n".join(lines).encode("utf-8", "backslashreplace"), target)
 
 
 def status_line(text: str) -> tuple[str, ...]:
-    return (f"STATUS={text}",) if text else ()
+    return (f"STATUS={' '.join(text.split())}",) if text else ()
 
 
 def watchdog_interval(environment: Mapping[str, str]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -42,6 +43,28 @@ async def test_what_a_dead_daemon_left_is_replaced(tmp_path: Path) -> None:
     try:
         assert await asyncio.to_thread(Client(str(path)).get, "/v1/status") == {"version": "1"}
         assert warnings == []
+    finally:
+        await control.close()
+
+
+async def test_a_start_that_failed_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without descriptors nothing can be imported; who waits is served when there are some again."""
+    monkeypatch.setattr("keepalive_py.control.listening.AGAIN", 0.05)
+    attempts = 0
+
+    async def import_server() -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts < 3:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("keepalive_py.control.listening.load_server", import_server)
+    path, warnings = str(tmp_path / "control.sock"), list[str]()
+    control = ControlSocket(FakeHost(), warnings.append, lambda *_: None)
+    control.open(path)
+    try:
+        assert await asyncio.to_thread(Client(path).get, "/v1/status") == {"version": "1"}
+        assert warnings == ["The control API cannot be served now: Too many open files"] * 2
     finally:
         await control.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_a_manager_that_does_not_read_never_stops_us(manager: socket.socket) -> 
     notifier = ServiceNotifier({"NOTIFY_SOCKET": manager.getsockname()})
     for _ in range(2000):  # far more than the socket's queue holds
         notifier.alive()
+
+
+def test_without_descriptors_it_goes_on(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else systemd would take our silence for a hang, and end us."""
+    notifier = ServiceNotifier({"NOTIFY_SOCKET": manager.getsockname()})
+
+    def none_left(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", none_left)
+    notifier.alive()
+    assert manager.recv(999) == b"WATCHDOG=1"
+
+
+def test_a_status_is_one_line_whatever_it_is_of(manager: socket.socket) -> None:
+    """What a refused configuration says need not be UTF-8."""
+    ServiceNotifier({"NOTIFY_SOCKET": manager.getsockname()}).status("caf\udce9\nREADY=1")
+    assert manager.recv(999) == b"STATUS=caf\\udce9 READY=1"
 
 
 def test_nobody_listens() -> None:
