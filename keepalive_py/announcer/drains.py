@@ -73,5 +73,5 @@ def _drain(value: Any) -> Drain | None:
             float(value.get("since", 0)),
             float(value.get("until", 0)),
         )
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

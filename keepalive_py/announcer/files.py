@@ -31,6 +31,6 @@ def read_json(path: Path) -> dict[str, Any]:
     OSError when it is there and must not be read."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

@@ -33,7 +33,8 @@ class Ownership:
         found = {} if self.path is None else read_json(self.path)
         if found.get("boot_id") != boot_id():
             return
-        for text, names in found.get("addresses", {}).items():
+        addresses = found.get("addresses")
+        for text, names in addresses.items() if isinstance(addresses, dict) else ():
             try:
                 self.places[parse_address(text)] = frozenset(map(str, names))
             except (ValueError, TypeError):

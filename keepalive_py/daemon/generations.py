@@ -41,7 +41,7 @@ class Generation:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Generation:
-        """Raises ValueError, KeyError, TypeError."""
+        """Raises ValueError, KeyError, TypeError, OverflowError."""
         return cls(
             number=int(value["number"]),
             since=float(value["since"]),
@@ -80,7 +80,7 @@ class Generations:
     def find(self, number: int) -> Generation | None:
         try:
             return Generation.from_json(self.directory.read_json(f"{DIRECTORY}/{number}.json"))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def texts(self, number: int) -> Capture | None:
@@ -112,7 +112,7 @@ class Generations:
         found = self.directory.read_json(f"{PIN}.json")
         try:
             return Pin(int(found["generation"]), str(found["digest"]))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError):
             return None
 
     def set_pin(self, pin: Pin | None) -> None:

@@ -43,7 +43,7 @@ def owned_before(directory: StateDirectory) -> list[ServiceKey]:
     found = directory.read_json(FILE).get("services", [])
     try:
         return [_from_json(each) for each in found]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return []
 
 

@@ -37,6 +37,9 @@ class Action(enum.Enum):
     WEIGHT = "weight"
 
 
+LAST_TIME: Final = 253402300800.0  # the year 10000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Override:
     """`service` is a virtual server's name, "" for all; `server` an address or ADDRESS:PORT. Times are
@@ -81,11 +84,19 @@ def from_json(value: Any) -> Override | None:
             weight=min(max(weight, 0), MAX_WEIGHT),
             by=str(value.get("by", "")),
             reason=str(value.get("reason", "")),
-            since=float(value.get("since", 0)),
-            until=float(value.get("until", 0)),
+            since=_time(value.get("since", 0)),
+            until=_time(value.get("until", 0)),
         )
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
+
+
+def _time(value: Any) -> float:
+    """Of a calendar that time.strftime(3) can name. Raises ValueError, TypeError, OverflowError."""
+    found = float(value)
+    if not 0 <= found < LAST_TIME:
+        raise ValueError(f"{value!r} is not a time")
+    return found
 
 
 class Overrides:
