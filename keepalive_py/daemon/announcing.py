@@ -550,6 +550,7 @@ class Work:
                 name: {"neighbour": str(each.neighbour), "state": each.state, "bfd": each.bfd}
                 for name, each in self.sessions.items()
             },
+            "drains": {name: asdict(drain) for name, drain in self.drains.holding(time.time()).items()},
             "disagreements": sorted(map(str, self.confirmation.told)),
             "events": list(self.history),
         }

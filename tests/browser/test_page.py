@@ -89,6 +89,19 @@ async def test_an_operator_drains_and_undrains_by_keyboard(page: Page, show: Sho
     assert page.complaints == []
 
 
+async def test_a_service_whose_servers_are_all_drained_is_not_well(page: Page, show: Show) -> None:
+    seen = await show(config(services=1))
+    for server in (ONE, TWO, THREE):
+        order = {"action": "drain", "server": server, "force": True}
+        await page.eval(
+            f"import('/page/api.js').then((api) => api.ask('POST', '/v1/overrides', {json.dumps(order)}))"
+        )
+    await page.until(f"{ROW}.getAttribute('aria-label').includes('nobody gets connections')")
+    assert "nobody gets connections: 3 drained" in await text_of(page, "#attention")
+    assert seen.daemon.supervisor.services[0].quorum_up
+    assert page.complaints == []
+
+
 async def test_an_operator_drains_the_node(page: Page, show: Show) -> None:
     seen = await show(config())
     await page.click("#node")
@@ -99,8 +112,13 @@ async def test_an_operator_drains_the_node(page: Page, show: Show) -> None:
     work = seen.daemon.supervisor.announcing.work
     assert work is not None
     assert {drain.reason for drain in work.drains.current.values()} == {"switch is replaced"}
+    told = "document.querySelector('#attention').innerText"
+    await page.until(f"{told}.includes('This node is drained')")
+    assert "switch is replaced" in await text_of(page, "#attention")
     await page.click("#node")
-    await page.until("document.querySelector('#node').innerText === 'Drain node…'")
+    await page.until(
+        f"document.querySelector('#node').innerText === 'Drain node…' && {told} === 'All is well.'"
+    )
     assert page.complaints == []
 
 
@@ -149,9 +167,16 @@ async def test_without_a_token_the_page_asks_for_one(page: Page, show: Show) -> 
     await page.open(f"http://127.0.0.1:{seen.port}/")
     await page.until("document.querySelector('#entry')?.open")
     assert await page.eval("document.querySelectorAll('.row').length") == 0
+    await page.type("guessed")
+    await page.press("Enter")
+    await page.until(
+        "document.querySelector('#entry').open && document.querySelector('#entry-trouble').innerText"
+    )
+    assert await page.eval("document.querySelector('#banner').hidden")  # the daemon did answer
     await page.type(token)
     await page.press("Enter")
     await page.until("document.querySelector('#link.live') && document.querySelectorAll('.row').length === 2")
+    await page.until("document.querySelectorAll('#events li').length > 0")
     assert await page.eval("document.cookie") == ""
 
 

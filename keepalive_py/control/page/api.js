@@ -4,7 +4,13 @@
 const PATIENCE = 15000; // ms for an answer
 const KEY = "keepalive_py token";
 
-export class Unauthorised extends Error {}
+/** `plain` is its message without the hint, which is for programs. */
+export class Unauthorised extends Error {
+  constructor(text, plain) {
+    super(text);
+    this.plain = plain;
+  }
+}
 
 let token = sessionStorage.getItem(KEY) || "";
 
@@ -13,6 +19,8 @@ export function remember(given) {
   if (given) sessionStorage.setItem(KEY, given);
   else sessionStorage.removeItem(KEY);
 }
+
+export const hasToken = () => Boolean(token);
 
 function headers(more = {}) {
   return token ? { Authorization: `Bearer ${token}`, ...more } : more;
@@ -47,7 +55,7 @@ export const get = (path) => ask("GET", path);
 async function refusal(response) {
   const told = await response.json().catch(() => ({}));
   const text = told.error ? [told.error.message, told.error.hint].filter(Boolean).join("; ") : `HTTP status ${response.status}`;
-  return response.status === 401 ? new Unauthorised(text) : new Error(text);
+  return response.status === 401 ? new Unauthorised(text, told.error?.message || text) : new Error(text);
 }
 
 /** Server-sent events, for ever: `told(event, id)` for each. EventSource cannot send a token. */

@@ -1,7 +1,7 @@
 // The page: asks again and again, shows what came, and says when nothing comes.
 
-import { $, age, clock, dress, h, say } from "./dom.js";
-import { Unauthorised, enter, follow, get, remember } from "./api.js";
+import { $, age, clock, dress, h, many, say } from "./dom.js";
+import { Unauthorised, enter, follow, get, hasToken, remember } from "./api.js";
 import { makeActions } from "./actions.js";
 import { forget, showDetail } from "./detail.js";
 import { VirtualList } from "./list.js";
@@ -13,7 +13,7 @@ const EVERY = 2000; // ms between two questions, at least
 const STALE = 8000, LOST = 20000; // ms without an answer
 const FILTERS = { all: "All", trouble: "Trouble", held: "Drained" };
 
-const view = { filter: "all", open: null, answered: 0, failure: "", pictured: 0, asking: false, again: false, rest: 0, ended: 0, began: Date.now() };
+const view = { filter: "all", open: null, answered: 0, failure: "", pictured: 0, locked: false, following: false, asking: false, again: false, rest: 0, ended: 0, began: Date.now() };
 
 const list = new VirtualList($("rows"), { make: makeRow, show: showRow, key: (service) => service.name, pick: (service) => open(service.name) });
 const act = makeActions(() => refresh());
@@ -24,6 +24,7 @@ let timer = 0;
 
 async function refresh() {
   clearTimeout(timer);
+  if ($("entry").open) return; // its end goes on
   if (view.asking) { view.again = true; return; }
   view.asking = true;
   const began = performance.now();
@@ -35,10 +36,13 @@ async function refresh() {
     if (view.open) await refreshDetail();
     view.answered = Date.now();
     view.failure = "";
+    view.locked = false;
     show();
+    followEvents();
   } catch (error) {
     view.failure = worded(error);
-    if (error instanceof Unauthorised) askForToken();
+    view.locked = error instanceof Unauthorised;
+    if (view.locked) askForToken(hasToken() ? error.plain : linkTrouble);
   }
   view.asking = false;
   showLink();
@@ -64,16 +68,22 @@ async function introduce() {
   say($("who"), `${caller.name} · ${caller.role}`);
 }
 
-function askForToken() {
+let linkTrouble = ""; // why the link that led here did not help
+
+/** `why`: what is wrong with the one that was tried. */
+function askForToken(why) {
+  remember("");
+  store.caller = "";
+  say($("entry-trouble"), why);
+  $("entry-trouble").hidden = !why;
   if (!$("entry").open) $("entry").showModal();
 }
 
 $("entry-form").addEventListener("submit", () => {
   remember($("entry-token").value.trim());
   $("entry-token").value = "";
-  store.caller = "";
-  refresh();
 });
+$("entry").addEventListener("close", refresh);
 
 let soon = 0;
 /** Something happened: look sooner, but never so often that it costs more than it is worth. */
@@ -93,7 +103,7 @@ function show() {
   showList();
   showAttention(open);
   showNetwork();
-  const parts = [`version ${summary.version}`, `up ${age(summary.uptime)}`, `${summary.reloads} reloads`, ...(summary.config_files || []).slice(0, 1)];
+  const parts = [`version ${summary.version}`, `up ${age(summary.uptime)}`, many(summary.reloads, "reload"), ...(summary.config_files || []).slice(0, 1)];
   say($("foot"), parts.join("  ·  "));
 }
 
@@ -119,6 +129,13 @@ function showFilters() {
 
 /** How fresh it all is. */
 function showLink() {
+  if (view.locked) {
+    dress($("link"), "link stale");
+    say($("link-text"), "needs a token");
+    document.body.classList.toggle("lost", view.answered > 0);
+    $("banner").hidden = true;
+    return;
+  }
   const since = (view.answered && view.pictured) || view.began, old = Date.now() - since, refused = view.failure && old > EVERY * 1.5;
   const silent = Date.now() - (view.answered || view.began) > LOST;
   const state = !view.answered && !view.failure ? "" : silent || (refused && old > EVERY * 2) ? "lost" : old > STALE || view.failure ? "stale" : "live";
@@ -131,6 +148,23 @@ function showLink() {
     const what = view.answered ? `What you see is from ${clock(since / 1000)}.` : "";
     say($("banner-text"), `No answer from the daemon${view.failure ? ` (${view.failure})` : ""}. ${what}`);
   }
+}
+
+// What happens.
+
+let fresh = [];
+/** We were slower than the daemon's memory is long. */
+const missed = (number) => ({ at: Date.now() / 1000, kind: "events_missed", reason: "", text: `${number} events came too fast to be shown` });
+
+/** From the first answer on: before it, nobody let us in. */
+function followEvents() {
+  if (view.following) return;
+  view.following = true;
+  follow("/v1/events?oldest=true", (event) => {
+    fresh.push(event.missed === undefined ? event : missed(event.missed));
+    if (fresh.length === 1) requestAnimationFrame(() => { addEvents(fresh); fresh = []; });
+    hurry();
+  }, (error) => noEvents(error.message));
 }
 
 // One service.
@@ -191,14 +225,6 @@ document.addEventListener("keydown", (event) => {
 
 makeTiles();
 setInterval(showLink, 1000);
-await enter().catch((error) => { view.failure = error.message; });
+await enter().catch((error) => { linkTrouble = view.failure = error.message; });
 await refresh();
 if (location.hash) followAddress();
-let fresh = [];
-/** We were slower than the daemon's memory is long. */
-const missed = (number) => ({ at: Date.now() / 1000, kind: "events_missed", reason: "", text: `${number} events came too fast to be shown` });
-follow("/v1/events?oldest=true", (event) => {
-  fresh.push(event.missed === undefined ? event : missed(event.missed));
-  if (fresh.length === 1) requestAnimationFrame(() => { addEvents(fresh); fresh = []; });
-  hurry();
-}, (error) => noEvents(error.message));

@@ -1,6 +1,6 @@
 // One virtual server, with its real servers and their checks.
 
-import { $, age, count, fill, h, short, took } from "./dom.js";
+import { $, age, count, fill, h, short, took, when } from "./dom.js";
 import { draw, spark } from "./spark.js";
 import { MARKS, longer, store, worded } from "./store.js";
 
@@ -38,7 +38,7 @@ function facts(full, service) {
   const said = [
     ["scheduler", full.scheduler], ["forwarding", full.forwarding],
     ["quorum", full.hysteresis ? `${full.quorum} ± ${full.hysteresis}` : full.quorum], ["weight alive", count(full.alive_weight)],
-    ["since", age(store.at - full.since_at)], ["connections", count(service?.active)], ["so far", short(counters.connections)],
+    ["for", age(store.at - full.since_at)], ["connections", count(service?.active)], ["in all", short(counters.connections)],
     full.sorry_server ? ["sorry server", `${full.sorry_server.name}${full.sorry_server.in_use ? " (serves)" : ""}`] : null,
     full.members ? ["addresses", full.members.join(", ")] : null,
   ];
@@ -58,8 +58,7 @@ function serverOf(full, server, act) {
     h("span", { class: "acts" }, ...buttons(full, server, place, state, act)),
     ...held(server),
     h("div", { class: "more" },
-      h("span", {}, "weight ", h("b", {}, weightOf(server))), h("span", {}, "for ", h("b", {}, age(store.at - server.since_at))),
-      ),
+      h("span", {}, "weight ", h("b", {}, weightOf(server))), h("span", {}, `${server.alive ? "up" : "down"} for `, h("b", {}, age(store.at - server.since_at)))),
     h("div", { class: "check" }, h("span", {}, "connections"), connections, h("span", { class: "took" }, count(active)),
       h("span", { class: "said" }, server.counters ? `${count(server.counters.inactive_connections)} ending` : "not in the table")),
     ...server.checks.map(checkOf));
@@ -78,12 +77,12 @@ function stateOf(server) {
   return server.pool_weight === null ? "waiting" : "up";
 }
 
-const SAID = { kept: "down, kept in", suppressed: "up, kept out: it flaps", waiting: "up, sorry server serves" };
+const SAID = { kept: "down, held in", suppressed: "up, kept out: it flaps", waiting: "up, sorry server serves" };
 
 function held(server) {
   const override = server.override;
   if (!override) return [];
-  const until = override.until ? `, until ${new Date(override.until * 1000).toLocaleString()}` : "";
+  const until = override.until ? `, until ${when(override.until)}` : "";
   const down = server.alive ? "" : "; its checks find it down, too";
   return [h("div", { class: "drained" }, `by ${override.by || "somebody"}${override.reason ? `: ${override.reason}` : ""}${until}${down}`)];
 }
@@ -99,5 +98,7 @@ function checkOf(check) {
   const curve = spark(`Latency of the last ${runs.length} checks`);
   draw(curve, runs.map((run) => run.took), runs.flatMap((run, at) => (run.passed === false ? [at] : [])));
   const said = last.result === "failed" ? [last.reason, last.detail].filter(Boolean).join(": ") : last.result === "unknown" ? `not known: ${last.reason} ${last.detail}` : last.detail || last.result;
-  return h("div", { class: "check" }, h("code", {}, check.kind), curve, h("span", { class: "took" }, took(check.took)), h("span", { class: `said ${last.result === "failed" ? "bad" : ""}`, title: said }, said));
+  const well = last.result !== "failed" && last.result !== "unknown"; // else it is worth a line of its own
+  return h("div", { class: "check" }, h("code", {}, check.kind), curve, h("span", { class: "took" }, took(check.took)),
+    h("span", { class: `said ${well ? "" : last.result === "failed" ? "whole bad" : "whole"}`, title: said }, said));
 }

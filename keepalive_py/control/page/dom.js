@@ -23,6 +23,11 @@ export function dress(element, name) {
   if (element.className !== name) element.className = name;
 }
 
+/** What a mouse that rests there is told. */
+export function hint(element, text) {
+  if (element.title !== text) element.title = text;
+}
+
 export function fill(element, children) {
   element.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
 }
@@ -52,6 +57,16 @@ export function age(seconds) {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
   return `${Math.floor(seconds / 86400)} d ${Math.floor((seconds % 86400) / 3600)} h`;
+}
+
+export const many = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+
+/** The time of today, else with its day. */
+export function when(at) {
+  const date = new Date(at * 1000), two = (number) => String(number).padStart(2, "0");
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  if (date.toDateString() === new Date().toDateString()) return time;
+  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())} ${time}`;
 }
 
 export const clock = (at) => new Date(at * 1000).toTimeString().slice(0, 8);

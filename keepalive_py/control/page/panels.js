@@ -1,10 +1,11 @@
 // The summary above, and what stands beside the list: attention, announcements, events.
 
-import { $, age, clock, count, fill, h, say, short } from "./dom.js";
+import { $, age, clock, count, fill, h, say, short, when } from "./dom.js";
 import { draw, spark } from "./spark.js";
-import { HELD, store, worded } from "./store.js";
+import { HELD, counts, store, worded } from "./store.js";
 
 const MOST_NOTES = 5, MOST_EVENTS = 300;
+const NODE = "all"; // a drain of every address
 const SHARP = { down: "bad", lost: "bad", empty: "bad", failed: "bad", refused: "bad", withdrawn: "bad", disagree: "bad" };
 
 // Tiles.
@@ -23,7 +24,7 @@ export function makeTiles() {
   }
   for (const name of ["services", "servers"]) {
     tiles[name].bars = h("div", { class: "bars", "aria-hidden": "true" }, h("b", { class: "ok" }), h("b", { class: "held" }), h("b", { class: "bad" }));
-    tiles[name].note.replaceWith(tiles[name].bars);
+    tiles[name].note.before(tiles[name].bars);
   }
   tiles.connections.curve = spark();
   tiles.connections.tile.append(tiles.connections.curve);
@@ -46,13 +47,12 @@ function bars(name, ...parts) {
 export function showTiles() {
   const { summary, announcer, services } = store;
   const servers = services.flatMap((service) => service.servers);
-  const up = servers.filter((server) => server[1] === "up").length;
   const held = servers.filter((server) => HELD.has(server[1])).length;
-  const down = servers.filter((server) => server[1] === "down").length;
-  const { total, with_quorum: quorum } = summary.services;
-  tile("services", count(quorum), `of ${count(total)}`, "", quorum < total ? "bad" : "");
+  const { alive } = summary.servers, down = servers.filter((server) => server[1] === "down" || server[1] === "kept").length;
+  const { total, with_quorum: quorum, suspended } = summary.services;
+  tile("services", count(quorum), `of ${count(total)}`, suspended ? `${count(suspended)} suspended` : "", quorum < total ? "bad" : "");
   bars("services", quorum, 0, total - quorum);
-  tile("servers", count(up), `of ${count(servers.length)}`, "", down ? "warn" : "");
+  tile("servers", count(alive), `of ${count(servers.length)}`, counts(servers), down ? "warn" : "");
   bars("servers", servers.length - held - down, held, down);
   tile("connections", short(store.total.at(-1)), "", "");
   draw(tiles.connections.curve, store.total);
@@ -68,8 +68,9 @@ function showAnnounced(announcer) {
   }
   const vips = Object.values(announcer.vips), uplinks = Object.values(announcer.uplinks || {});
   const announced = vips.filter((vip) => vip.state === "announced").length;
-  const draining = vips.filter((vip) => vip.state === "draining").length;
-  tile("vips", count(announced), `of ${count(vips.length)}`, draining ? `${draining} draining` : "", announced < vips.length ? "warn" : "");
+  const others = ["draining", "withdrawn", "held"].map((state) => [vips.filter((vip) => vip.state === state).length, state]);
+  const note = announcer.drains?.[NODE] ? "the node is drained" : others.filter(([number]) => number).map((each) => each.join(" ")).join(", ");
+  tile("vips", count(announced), `of ${count(vips.length)}`, note, announced < vips.length ? "warn" : "");
   const up = uplinks.filter((uplink) => uplink.state === "up").length;
   if (!uplinks.length) tile("uplinks", "–", "", "none configured");
   else tile("uplinks", up, `of ${uplinks.length}`, Object.keys(announcer.uplinks).join(", "), up === 0 ? "bad" : up < uplinks.length ? "warn" : "");
@@ -101,7 +102,7 @@ function line(note, open) {
 
 function* troubles() {
   for (const service of store.services) {
-    if (service.state === "bad") yield { state: "bad", title: service.where, text: `${worded(service)}: ${service.up} of ${service.servers.length} servers up`, service: service.name, more: age(store.at - service.since_at) };
+    if (service.state === "bad") yield { state: "bad", title: service.where, text: [worded(service), counts(service.servers)].filter(Boolean).join(": "), service: service.name, more: age(store.at - service.since_at) };
   }
   yield* networkTroubles();
   yield* nodeTroubles(store.summary);
@@ -127,6 +128,10 @@ function* networkTroubles() {
   for (const [name, uplink] of Object.entries(announcer?.uplinks || {})) {
     if (uplink.state !== "up") yield { state: uplink.state === "down" ? "bad" : "warn", title: `Uplink ${name}`, text: uplink.detail || uplink.state };
   }
+  for (const [name, drain] of Object.entries(announcer?.drains || {})) {
+    const text = `by ${drain.by || "somebody"}${drain.reason ? `: ${drain.reason}` : ""}`;
+    yield { state: "held", title: name === NODE ? "This node is drained" : `${name} is drained`, text, more: drain.until ? `until ${when(drain.until)}` : "" };
+  }
   for (const text of announcer?.disagreements || []) yield { state: "warn", title: "Routing daemon", text };
 }
 
@@ -137,7 +142,7 @@ function* downServers() {
     if (service.state === "bad") continue; // told as a whole
     for (const [name, state, , , why] of service.servers) {
       if (state !== "down" && state !== "kept") continue;
-      const known = found.get(name) || { why: state === "kept" ? `${why}, kept in` : why, services: [] };
+      const known = found.get(name) || { why: state === "kept" ? `${why}, held in` : why, services: [] };
       known.services.push(service);
       found.set(name, known);
     }
@@ -156,7 +161,7 @@ function* downServers() {
 
 export function showNetwork() {
   const { announcer } = store, text = JSON.stringify(announcer);
-  const vips = Object.values(announcer?.vips || {}), drained = vips.length > 0 && vips.every((vip) => vip.drained_by);
+  const vips = Object.values(announcer?.vips || {}), drained = Boolean(announcer?.drains?.[NODE]);
   $("node").hidden = !vips.length || store.role !== "operator";
   $("node").dataset.drained = String(drained);
   say($("node"), drained ? "Undrain node" : "Drain node…");
@@ -183,7 +188,8 @@ function tree(announcer) {
     ...Object.entries(announcer.uplinks || {}).map(([name, uplink]) => leaf(`uplink ${name}`, uplink.detail || uplink.kind, uplink.state, { up: "ok", degraded: "warn", down: "bad" }[uplink.state])),
     ...Object.entries(announcer.sessions || {}).map(([name, session]) => leaf(name, `BGP to ${session.neighbour}${session.bfd ? `, BFD ${session.bfd}` : ""}`, session.state.toLowerCase(), session.state.toLowerCase() === "established" ? "ok" : "bad")),
   ];
-  const node = h("div", { class: "node" }, "this node", h("small", {}, `${Object.keys(announcer.vips).length} addresses`));
+  const vips = Object.keys(announcer.vips).length, drained = Boolean(announcer.drains?.[NODE]);
+  const node = h("div", { class: drained ? "node held" : "node" }, "this node", h("small", {}, drained ? "drained" : vips === 1 ? "1 address" : `${vips} addresses`));
   if (!leaves.length) return h("div", { class: "tree" }, node);
   return h("div", { class: "tree" }, node, h("div", { class: "trunk" }), h("ul", { class: "branches" }, ...leaves));
 }

@@ -1,9 +1,9 @@
 // A row of the list: one virtual server.
 
-import { dress, h, say, short } from "./dom.js";
+import { dress, h, hint, say, short } from "./dom.js";
 import { option } from "./list.js";
 import { draw, spark } from "./spark.js";
-import { MARKS, store, worded } from "./store.js";
+import { MARKS, counts, store, worded } from "./store.js";
 
 const CELLS = 40; // servers that are drawn one by one
 
@@ -23,8 +23,10 @@ export function showRow(element, service) {
   dress(mark, `mark ${service.state}`);
   say(name.children[0], service.where);
   const about = [service.protocol, service.scheduler, service.forwarding];
-  if (service.state !== "ok") about.push(worded(service));
+  const wrong = service.state === "bad" || service.state === "off" ? worded(service) : counts(service.servers);
+  if (wrong) about.unshift(wrong); // first: the rest may be cut off
   say(name.children[1], about.join(" · "));
+  hint(name, about.join(" · "));
   showStrip(strip, service.servers);
   say(up.children[0], service.up);
   say(up.children[1], ` / ${service.servers.length}`);
@@ -44,14 +46,17 @@ function showStrip(strip, servers) {
   while (strip.children.length < cells) strip.append(h("i"));
   for (let cell = 0; cell < cells; cell++) {
     const from = Math.floor((cell * servers.length) / cells), to = Math.floor(((cell + 1) * servers.length) / cells);
-    dress(strip.children[cell], worst(servers, from, to));
+    const [place, state, weight, active, why] = worst(servers, from, to), element = strip.children[cell];
+    dress(element, MARKS[state]);
+    const more = to - from > 1 ? `, the worst of ${to - from}` : "";
+    hint(element, `${place} ${[state, why].filter(Boolean).join(", ")}${weight === null ? "" : `, weight ${weight}`}${active === null ? "" : `, ${active} connections`}${more}`);
   }
 }
 
 const RANK = { bad: 3, held: 2, warn: 1, ok: 0 };
 
 function worst(servers, from, to) {
-  let found = "ok";
-  for (let at = from; at < to; at++) if (RANK[MARKS[servers[at][1]]] > RANK[found]) found = MARKS[servers[at][1]];
+  let found = servers[from];
+  for (let at = from + 1; at < to; at++) if (RANK[MARKS[servers[at][1]]] > RANK[MARKS[found[1]]]) found = servers[at];
   return found;
 }

@@ -30,7 +30,7 @@ export const HELD = new Set(["drained", "disabled"]);
 /** The shape and colour of each state of a server. */
 export const MARKS = { up: "ok", down: "bad", kept: "bad", suppressed: "warn", waiting: "warn", drained: "held", disabled: "held" };
 
-/** state is one of: ok, warn (not all serve), bad (no quorum), off (suspended), held (operators). */
+/** state is one of: ok, warn (not all serve), bad (nobody serves), off (suspended), held (operators). */
 function judged(row) {
   const states = row.servers.map((server) => server[1]);
   const up = states.filter((state) => state === "up").length;
@@ -38,8 +38,10 @@ function judged(row) {
   const known = row.servers.filter((server) => server[3] !== null);
   const active = known.length ? known.reduce((sum, server) => sum + server[3], 0) : null;
   const wrong = states.some((each) => each === "down" || each === "kept" || each === "suppressed");
-  const state = row.suspended ? "off" : !row.quorum_up ? "bad" : wrong ? "warn" : held ? "held" : "ok";
-  return { state, up, held, down: states.filter((each) => each === "down").length, active };
+  // Operators may take away, or weigh with 0, what the quorum still counts.
+  const deserted = row.quorum_up && states.length > 0 && !row.servers.some((server) => server[2] > 0);
+  const state = row.suspended ? "off" : !row.quorum_up || deserted ? "bad" : wrong ? "warn" : held ? "held" : "ok";
+  return { state, up, held, deserted, down: states.filter((each) => each === "down").length, active };
 }
 
 function whereOf(row) {
@@ -52,7 +54,16 @@ export const WORDS = { ok: "up", warn: "degraded", bad: "no quorum", off: "suspe
 /** In the words of the state, for people and for screen readers. */
 export function worded(service) {
   const sorry = service.sorry_server && service.sorry_server.in_use ? ", sorry server serves" : "";
-  return WORDS[service.state] + sorry;
+  return (service.deserted ? "nobody gets connections" : WORDS[service.state]) + sorry;
+}
+
+const SHORT = { kept: "held in", suppressed: "kept out" };
+
+/** Of servers that are not simply up, how many are how: "1 down, 2 drained". */
+export function counts(servers) {
+  const found = new Map();
+  for (const [, state] of servers) if (state !== "up") found.set(state, (found.get(state) || 0) + 1);
+  return [...found].map(([state, number]) => `${number} ${SHORT[state] || state}`).join(", ");
 }
 
 const TESTS = {
