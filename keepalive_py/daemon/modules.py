@@ -193,7 +193,12 @@ class Modules:
             state = self._loaded(module, state, now)
         if before is not None:
             state = dataclasses.replace(state, warnings=tuple(warnings(before.counters, state.counters)))
-        return self._proven(state, before, block.verify_interval, now)
+        proven = self._proven(state, before, block.verify_interval, now)
+        if proven.loaded is not None and proven.standing is Standing.NO:
+            again = look(module, self._loader.ours)
+            if again.loaded is None:  # taken out while it was tried: that is no verdict on it
+                return self._proven(again, None, block.verify_interval, now)
+        return proven
 
     def _loaded(self, module: Wanted, state: ModuleState, now: float) -> ModuleState:
         failures, due = self._attempts.get(module.name, (0, 0.0))

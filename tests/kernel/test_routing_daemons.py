@@ -41,7 +41,7 @@ bgp_announcer {{
     poll 0.5
     confirm_time 30
     drain_time 30
-    drain_quiet 2
+    drain_quiet 6
     peer switch {{
         address {switch}
         local {node}

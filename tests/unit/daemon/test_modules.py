@@ -134,6 +134,26 @@ async def test_it_is_proven_anew_when_it_is_another_one(modules: Modules, kernel
     assert kernel.proofs == 2
 
 
+async def test_one_that_is_taken_out_while_it_is_tried_is_not_loaded(
+    modules: Modules, kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken_out(layouts: Any, in_namespace: Any, *, loaded: bool) -> list[Result]:
+        if loaded:
+            kernel.there.clear()
+            kernel.verdict = Verdict.BROKEN
+        return kernel.verify(layouts, in_namespace, loaded=loaded)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(under_test, "verify", taken_out)
+        modules.follow(loaded(WANTED.replace("check_interval 0.1", "check_interval 3600")).config)
+        await modules.looked()
+    assert modules.states["toa"].word() == "not loaded"
+
+    kernel.verdict = Verdict.WORKS
+    modules.follow(loaded(WANTED).config)
+    await until(lambda: modules.standing("toa") is Standing.YES)
+
+
 async def test_what_somebody_takes_out_is_loaded_again(modules: Modules, kernel: Kernel) -> None:
     modules.follow(loaded(WANTED).config)
     await modules.looked()
