@@ -66,5 +66,9 @@ def spoken(seconds: float) -> str:
     return " ".join(parts[:2])
 
 
+def many(number: int, word: str) -> str:
+    return f"{number} {word}" + ("" if number == 1 else "s")
+
+
 def milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:.1f} ms"

@@ -83,7 +83,7 @@ class Controlled:
             "resident_kilobytes": dump.resident_kilobytes(),
             "tasks": len(asyncio.all_tasks()),
             "reloads": supervisor.reloads,
-            **counted(supervisor.services),
+            **counted(supervisor.services, len(supervisor.steering.empty)),
             "table": supervisor.table_state(),
             "overrides": len(supervisor.steering.overrides.by_key),
             "configuration": self.life.configuring.summary(),
@@ -180,16 +180,22 @@ class Controlled:
         return [vs_name(service.vs) for service in self.supervisor.services]
 
 
-def counted(services: list[ServiceState]) -> Json:
-    """How many there are, and how many of them serve."""
+def counted(services: list[ServiceState], steered_empty: int) -> Json:
+    """How many there are, and how many of them serve. `steered_empty`: whose servers operators took."""
     servers = [server for service in services for server in service.servers]
     return {
         "services": {
             "total": len(services),
             "with_quorum": sum(service.quorum_up for service in services),
             "suspended": sum(service.suspended for service in services),
+            "steered_empty": steered_empty,
         },
-        "servers": {"total": len(servers), "alive": sum(server.alive for server in servers)},
+        "servers": {
+            "total": len(servers),
+            "alive": sum(server.alive for server in servers),
+            "held": sum(server.held for server in servers),
+            "suppressed": sum(server.suppressed for server in servers),
+        },
     }
 
 
@@ -200,6 +206,7 @@ def announcer_summary(state: Json | None) -> Json | None:
         "vips": dict(Counter(each["state"] for each in state.get("vips", {}).values())),
         "uplinks": {name: each["state"] for name, each in state.get("uplinks", {}).items()},
         "sessions": {name: each["state"] for name, each in state.get("sessions", {}).items()},
+        "drains": sorted(state.get("drains", ())),
         "disagreements": len(state.get("disagreements", ())),
     }
 

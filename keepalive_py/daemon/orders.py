@@ -66,7 +66,7 @@ async def give(supervisor: Supervisor, wanted: Mapping[str, Any], by: str) -> Js
 async def lift(supervisor: Supervisor, wanted: Mapping[str, Any], by: str) -> Json:
     """Raises Fault."""
     if target(wanted) != "server":
-        return undrain_addresses(supervisor, wanted)
+        return undrain_addresses(supervisor, wanted, by)
     gone = await supervisor.steering.lift(known_keys(supervisor, wanted), by)
     if not gone:
         raise not_found(
@@ -229,22 +229,23 @@ def drain_addresses(supervisor: Supervisor, wanted: Mapping[str, Any], by: str) 
     until = now + wanted["seconds"] if wanted["seconds"] else 0.0
     new = Drain(by, wanted["reason"], now, until)
     change(supervisor, {**supervisor.announcing.drains(), name: new})
-    supervisor.journal.say(
-        "address_drained", f"{by} drains {worded(name)}: {new.reason}", reason="operator", by=by
-    )
+    why = f": {new.reason}" if new.reason else ""
+    supervisor.journal.say("address_drained", f"{by} drains {worded(name)}{why}", reason="operator", by=by)
     return {
         "addresses": [{"vip": wanted["vip"], "node": wanted["node"], **drain_json(new)}],
         "remembered": True,
     }
 
 
-def undrain_addresses(supervisor: Supervisor, wanted: Mapping[str, Any]) -> Json:
+def undrain_addresses(supervisor: Supervisor, wanted: Mapping[str, Any], by: str) -> Json:
     """Raises Fault."""
     name, known = address_name(supervisor, wanted), supervisor.announcing.drains()
     if name not in known:
         raise Fault(404, "not-found", f"{worded(name)} is not drained")
     change(supervisor, {each: drain for each, drain in known.items() if each != name})
-    supervisor.journal.say("address_undrained", f"{worded(name)} is drained no more", reason="operator")
+    supervisor.journal.say(
+        "address_undrained", f"{by} drains {worded(name)} no more", reason="operator", by=by
+    )
     return {"lifted": [{"vip": wanted["vip"], "node": wanted["node"], **drain_json(known[name])}]}
 
 

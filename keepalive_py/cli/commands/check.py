@@ -10,8 +10,8 @@ from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command
-from keepalive_py.cli.describe import server_state
-from keepalive_py.cli.paint import Paint, milliseconds, sparkline, spoken
+from keepalive_py.cli.describe import server_state, since, verdict
+from keepalive_py.cli.paint import Paint, many, milliseconds, sparkline, spoken
 
 Row = dict[str, Any]
 
@@ -28,7 +28,8 @@ def now(client: Client, given: argparse.Namespace) -> int:
     if given.json:
         print_json(found)
     else:
-        print(f"{found['started']} checks started; keepalive-ctl why {given.server} shows what they find")
+        started = many(found["started"], "check")
+        print(f"{started} started; keepalive-ctl why {given.server} shows what is found")
     return 0
 
 
@@ -47,8 +48,8 @@ def why(client: Client, given: argparse.Namespace) -> int:
 def story(row: Row, paint: Paint) -> Iterator[str]:
     """Of one server: its state, each check, and what happened lately."""
     colour, state = server_state(row)
-    since = spoken(row["since"])
-    yield f"{paint('bold', row['name'])} of {row['service']}: {paint(colour, state)} for {since}"
+    name = paint("bold", row["name"])
+    yield f"{name} of {row['service']}: {paint(colour, state)} for {spoken(since(row))}"
     yield from (f"  {line}" for line in standing(row))
     for check in row["checks"]:
         yield from (f"  {line}" for line in check_lines(check, paint))
@@ -66,6 +67,12 @@ def standing(row: Row) -> Iterator[str]:
     weight = row["effective_weight"]
     where = "not in the pool" if weight is None else f"in the pool with weight {weight}"
     yield f"{where} (configured {row['configured_weight']})"
+    if row["held"]:
+        yield "its checks find it down; depool_threshold holds it in, so that enough of the pool stays"
+    if row["suppressed"]:
+        yield f"up, but it flaps (damping_half_life): penalty {row['penalty']:.1f}, back in below 1.5"
+    if row["alive"] and row["share"] < 100:
+        yield f"slow_start: it has {row['share']} % of its weight so far"
     if row["override"] is not None:
         order = row["override"]
         until = f" until {stamp(order['until'])}" if order["until"] else ""
@@ -76,15 +83,11 @@ def standing(row: Row) -> Iterator[str]:
 
 
 def check_lines(check: Row, paint: Paint) -> Iterator[str]:
-    last = check["last"]
-    words = "not yet run" if last is None else " ".join(
-        str(last[each]) for each in ("result", "reason", "detail") if last.get(each)
-    )  # fmt: skip
     history = check["history"]
     ago = f", {spoken(history[-1]['ago'])} ago" if history else ""
     state = paint("green", "up  ") if check["up"] else paint("red", "down")
     title = f"{check['kind']} {check['label']}".strip()
-    yield f"{state} {title}: {words}{ago}"
+    yield f"{state} {title}: {verdict(check['last'])}{ago}"
     if history:
         failed = sum(run["passed"] is False for run in history)
         took = milliseconds(check["took"])

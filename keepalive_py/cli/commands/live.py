@@ -8,8 +8,8 @@ from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command
-from keepalive_py.cli.commands.status import watch_argument, watched, why
-from keepalive_py.cli.describe import server_state, service_state, service_where
+from keepalive_py.cli.commands.status import watch_argument, watched
+from keepalive_py.cli.describe import server_state, service_state, service_where, since, verdict, why
 from keepalive_py.cli.paint import Cell, Paint, milliseconds, sparkline, spoken, table
 
 Row = dict[str, Any]
@@ -82,21 +82,19 @@ def server_cells(row: Row) -> Sequence[Cell]:
         str(row["effective_weight"] if row["effective_weight"] is not None else "-"),
         str(counters.get("active_connections", "-")),
         str(counters.get("inactive_connections", "-")),
-        spoken(row["since"]),
-        "" if row["alive"] else why(row),
+        spoken(since(row)),
+        why(row),
     )
 
 
 def check_cells(row: Row) -> Sequence[Cell]:
-    last = row["last"] or {}
-    words = " ".join(str(last[each]) for each in ("result", "reason", "detail") if last.get(each))
     history = row["history"]
     return (
         row["server"],
         row["service"],
         row["kind"],
         ("green", "up") if row["up"] else ("red", "down"),
-        words or "not yet run",
+        verdict(row["last"]),
         milliseconds(row["took"]),
         sparkline(history),
         spoken(history[-1]["ago"]) if history else "-",

@@ -10,11 +10,11 @@ from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command, examples
-from keepalive_py.cli.describe import server_state, service_state, service_where
+from keepalive_py.cli.describe import ORDERED, order, server_state, service_state, service_where, since, why
 from keepalive_py.cli.paint import Paint, spoken
 
 WELL = ("works", "loaded")  # of a module of the toa block
-MOST_SHOWN = 20  # of what is wrong
+MOST_SHOWN = 20  # of what is wrong, of each kind
 CLEAR = "\x1b[H\x1b[2J"
 
 Row = dict[str, Any]
@@ -51,26 +51,29 @@ def run(client: Client, given: argparse.Namespace) -> int:
         if given.json:
             print_json(client.get("/v1/snapshot" if given.tree else "/v1/status"))
             return
-        paint = Paint()
-        print("\n".join(summary(client.get("/v1/status"), paint)))
-        if given.tree:
-            print("\n".join(tree(client.get("/v1/services")["services"], paint)))
-        else:
-            print("\n".join(wrong(client.get("/v1/servers", state="down")["servers"], paint)))
+        paint, found = Paint(), client.get("/v1/status")
+        for line in (*summary(found, paint), *orders(client, found, paint)):
+            print(line)
+        rest = (
+            tree(client.get("/v1/services")["services"], paint) if given.tree else wrong(client, found, paint)
+        )
+        for line in rest:
+            print(line)
 
     return watched(show, given.watch)
 
 
 def summary(found: Row, paint: Paint) -> Iterator[str]:
     services, servers, table = found["services"], found["servers"], found["table"]
-    yield f"keepalive-py {found['version']}, pid {found['pid']}, up {spoken(found['uptime'])}"
+    up = spoken(found["uptime"])
+    yield f"keepalive-py {found['version']} on {found['host']}, pid {found['pid']}, up {up}"
     yield f"services   {share(services['with_quorum'], services['total'], paint)} have their quorum" + (
         f", {services['suspended']} suspended" if services["suspended"] else ""
     )
-    yield f"servers    {share(servers['alive'], servers['total'], paint)} alive"
+    yield f"servers    {share(servers['alive'], servers['total'], paint)} alive" + (
+        paint("red", f", {servers['held']} held in although down") if servers["held"] else ""
+    ) + (paint("yellow", f", {servers['suppressed']} damped") if servers["suppressed"] else "")  # fmt: skip
     yield f"table      {', '.join(table_words(table, paint))}"
-    if found["overrides"]:
-        yield paint("yellow", f"orders     {found['overrides']} hold: keepalive-ctl overrides shows them")
     if found["announcer"] is not None:
         yield f"announcer  {', '.join(announcer_words(found['announcer'], paint))}"
     for name, state in found["modules"].items():
@@ -129,27 +132,72 @@ def tree(services: list[Row], paint: Paint) -> Iterator[str]:
 
 def server_line(server: Row, paint: Paint) -> str:
     colour, state = server_state(server)
-    counters = server["counters"] or {}
-    connections = f" {counters['active_connections']} connections" if counters else ""
-    name, weight = server["name"], server["effective_weight"] or 0
-    return f"{name:<28} {paint(colour, f'{state:<9}')} weight {weight}{connections}"
+    active = (server["counters"] or {}).get("active_connections", "-")
+    weight = "-" if server["effective_weight"] is None else server["effective_weight"]
+    words = f"{server['name']:<28} {paint(colour, f'{state:<8}')}  weight {weight:<4}"
+    return f"{words} active {active:<5} {why(server)}".rstrip()
 
 
-def wrong(servers: list[Row], paint: Paint) -> Iterator[str]:
-    for server in servers[:MOST_SHOWN]:
-        yield paint("red", "down       ") + f"{server['name']} of {server['service']}: {why(server)}"
-    if len(servers) > MOST_SHOWN:
-        yield f"           and {len(servers) - MOST_SHOWN} more: keepalive-ctl servers --state down"
+def orders(client: Client, found: Row, paint: Paint) -> Iterator[str]:
+    """What operators want, in a line each."""
+    if not found["overrides"] and not (found["announcer"] or {}).get("drains"):
+        return
+    known = client.get("/v1/overrides")
+    given = [*known["addresses"], *known["overrides"]]
+    for each in given[:MOST_SHOWN]:
+        end = f", {spoken(max(0.0, each['until'] - time.time()))} left" if each["until"] else ""
+        yield paint("yellow", "order      ") + f"{whom(each)} {worded(each)} {order(each)}{end}"
+    if len(given) > MOST_SHOWN:
+        yield f"           and {len(given) - MOST_SHOWN} more: keepalive-ctl overrides"
 
 
-def why(server: Row) -> str:
-    """The first check that is down, in a few words."""
-    for check in server["checks"]:
-        if not check["up"]:
-            last = check["last"] or {}
-            words = f"{check['kind']} {last.get('reason', 'not yet run')} {last.get('detail', '')}".strip()
-            return f"{words}, for {spoken(server['since'])}"
-    return "no check is down"
+def whom(each: Row) -> str:
+    """Of an order: `10.0.0.5:80 of [192.0.2.1]:tcp:80`, an address, or the node."""
+    name = each.get("server") or ("the node" if each.get("node") else each["vip"])
+    return f"{name} of {each['service']}" if each.get("service") else str(name)
+
+
+def worded(each: Row) -> str:
+    return ORDERED.get(each["action"]) or f"weight {each['weight']}"
+
+
+def wrong(client: Client, found: Row, paint: Paint) -> Iterator[str]:
+    """Services that nobody serves, then servers that are not well."""
+    services, servers = found["services"], found["servers"]
+    if services["with_quorum"] < services["total"] or services["steered_empty"]:
+        rows = client.get("/v1/overview")["overview"]
+        yield from cut([line for row in rows if (line := unserved(row, paint))], "services")
+    if servers["suppressed"]:
+        rows = [each for each in client.get("/v1/servers", state="up")["servers"] if each["suppressed"]]
+        yield from cut([ailing(row, paint) for row in rows], "servers")
+    if servers["alive"] < servers["total"]:
+        rows = client.get("/v1/servers", state="down")["servers"]
+        yield from cut([ailing(row, paint) for row in rows], "servers --state down")
+
+
+def cut(lines: list[str], command: str) -> Iterator[str]:
+    yield from lines[:MOST_SHOWN]
+    if len(lines) > MOST_SHOWN:
+        yield f"           and {len(lines) - MOST_SHOWN} more: keepalive-ctl {command}"
+
+
+def unserved(row: Row, paint: Paint) -> str:
+    """Of a line of /v1/overview; "" if somebody serves."""
+    if row["suspended"]:
+        return ""
+    if not row["quorum_up"]:
+        sorry = row["sorry_server"]
+        words = "the sorry server serves" if sorry and sorry["in_use"] else "nobody serves"
+        return paint("red", "no quorum  ") + f"{service_where(row)}: {words}"
+    if row["servers"] and not any(server[2] for server in row["servers"]):
+        return paint("red", "empty      ") + f"{service_where(row)}: no server of it gets connections"
+    return ""
+
+
+def ailing(server: Row, paint: Paint) -> str:
+    colour, state = server_state(server)
+    words = f"{server['name']} of {server['service']}: {why(server)}, for {spoken(since(server))}"
+    return paint(colour, f"{state:<11}") + words
 
 
 COMMAND = Command("status", "how the daemon is, and what is wrong", arguments, asking(run))

@@ -12,8 +12,8 @@ from typing import Any, Final
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.commands.announcer import duration
-from keepalive_py.cli.commands.status import watch_argument, watched
-from keepalive_py.cli.paint import Cell, Paint, spoken, table
+from keepalive_py.cli.commands.status import watch_argument, watched, whom, worded
+from keepalive_py.cli.paint import Cell, Paint, many, spoken, table
 
 POLL: Final = 0.5  # seconds
 VISIBLE: Final = ("announced", "draining")
@@ -80,6 +80,20 @@ def common(parser: argparse.ArgumentParser) -> None:
     json_argument(parser)
 
 
+def one_target(work: Callable[[Client, argparse.Namespace], int]) -> Run:
+    """What is meant has to be said, and once."""
+    ask = asking(work)
+
+    def run(given: argparse.Namespace) -> int:
+        meant = [given.server, getattr(given, "vip", None), getattr(given, "node", False)]
+        if sum(map(bool, meant)) == 1:
+            return ask(given)
+        print("keepalive-ctl: give a server, --vip ADDRESS or --node, and one of them only", file=sys.stderr)
+        return 1
+
+    return run
+
+
 def ordering(action: str) -> Run:
     def run(client: Client, given: argparse.Namespace) -> int:
         found = client.post(
@@ -102,7 +116,7 @@ def ordering(action: str) -> Run:
         wait = getattr(given, "wait", 0.0)
         return waited(client, given, wait) if wait else 0
 
-    return asking(run)
+    return one_target(run)
 
 
 def told(found: Row) -> Iterator[str]:
@@ -115,11 +129,6 @@ def told(found: Row) -> Iterator[str]:
         yield "not remembered over a restart: the daemon has no --state-directory"
     if not found.get("in_table", True):
         yield "the kernel's table does not follow yet: see the daemon's log"
-
-
-def worded(each: Row) -> str:
-    words = {"drain": "drained", "disable": "disabled"}
-    return words.get(each["action"]) or f"weight {each['weight']}"
 
 
 def ends(each: Row) -> str:
@@ -148,7 +157,7 @@ def remaining(client: Client, given: argparse.Namespace) -> tuple[int, str]:
     if given.server:
         found = client.get("/v1/overrides", server=given.server)["overrides"]
         left = sum(each["active_connections"] for each in found)
-        return left, f"{left} connections left" if left else "no connections left"
+        return left, f"{many(left, 'connection')} left" if left else "no connections left"
     visible = [
         vip
         for each in client.get("/v1/overrides")["addresses"]
@@ -170,8 +179,7 @@ def lift(client: Client, given: argparse.Namespace) -> int:
     if given.json:
         print_json(found)
     for each in () if given.json else found["lifted"]:
-        name = each.get("server") or ("the node" if each.get("node") else each.get("vip"))
-        print(f"{name}: {worded(each)} no more")
+        print(f"{whom(each)}: {worded(each)} no more")
     return 0
 
 
@@ -190,13 +198,11 @@ def overrides(client: Client, given: argparse.Namespace) -> int:
 
 
 def cells(each: Row) -> list[Cell]:
-    name = each.get("server") or ("the node" if each["node"] else each["vip"])
-    service = each.get("service")
     counts = [
         str(each.get(count, "-")) for count in ("servers", "active_connections", "inactive_connections")
     ]
     return [
-        f"{name} of {service}" if service else name,
+        whom(each),
         ("yellow", worded(each)),
         each["by"],
         "never" if not each["until"] else spoken(max(0.0, each["until"] - time.time())),
@@ -214,9 +220,9 @@ COMMANDS = (
     Command(
         "drain", "no new connections for a server, an address or the node", drain_arguments, ordering("drain")
     ),
-    Command("undrain", "take a drain back", target_arguments, asking(lift)),
+    Command("undrain", "take a drain back", target_arguments, one_target(lift)),
     Command("disable", "take a server out of the pool at once", disable_arguments, ordering("disable")),
-    Command("enable", "take a disable, drain or weight of a server back", server_arguments, asking(lift)),
+    Command("enable", "take a disable, drain or weight of a server back", server_arguments, one_target(lift)),
     Command("weight", "give a server another weight", weight_arguments, ordering("weight")),
     Command(
         "overrides",

@@ -83,9 +83,24 @@ async def test_why_a_server_is_down(rig: Rig, ask: Ask) -> None:
     status, text = await ask("why", A)
     assert status == 0, text
     assert f"[{A}]:tcp:80 of [10.0.0.1]:tcp:80: down" in text
-    assert "down TCP_CHECK: failed refused" in text
+    assert "down TCP_CHECK: failed, refused" in text
     assert f"Removing service [{A}]:tcp:80 from VS [10.0.0.1]:tcp:80 (refused)" in text
     assert (await ask("why", "10.9.9.9"))[0] == 1
+
+
+async def test_a_service_that_nobody_serves_is_named(ask: Ask) -> None:
+    _, text = await ask("drain", A, "--reason", "disk")
+    await ask("drain", B, "--force")
+    _, text = await ask("status")
+    assert f"order      {A} drained by " in text
+    assert ": disk\n" in text
+    assert "empty      TCP 10.0.0.1:80: no server of it gets connections" in text
+    assert "nobody gets connections, 2 of 2 servers up, 2 drained" in (await ask("services"))[1]
+
+
+async def test_a_service_without_quorum_is_named(rig: Rig, ask: Ask) -> None:
+    await rig.fails(A, B)
+    assert "no quorum  TCP 10.0.0.1:80: nobody serves" in (await ask("status"))[1]
 
 
 async def test_tables_and_the_tree(rig: Rig, ask: Ask) -> None:
@@ -157,6 +172,11 @@ async def test_the_daemons_refusal_is_shown(ask: Ask) -> None:
     assert "keepalive-ctl: no server would be left" in text
     assert "hint: bring another server up first" in text
     assert (await ask("weight", A, "3"))[0] == 0
+    for words in (("drain",), ("drain", A, "--node"), ("undrain", "--vip", "10.0.0.1", "--node")):
+        assert (await ask(*words)) == (
+            1,
+            "keepalive-ctl: give a server, --vip ADDRESS or --node, and one of them only\n",
+        )
     assert (await ask("drain", "--node"))[0] == 1
 
 
