@@ -29,6 +29,7 @@ FAMILIES: Final[Mapping[str, tuple[str, str]]] = {
     "transitions_total": (COUNTER, "Changes of state by kind and reason."),
     "notify_scripts_total": (COUNTER, "Notify scripts started."),
     "fifo_lines_lost_total": (COUNTER, "Lines that a FIFO's reader did not take."),
+    "internal_errors_total": (COUNTER, "Mistakes of ours, by where; the log has a traceback of each."),
     "mails_waiting": (GAUGE, "Mails that are not sent yet."),
     "overrides": (GAUGE, "Orders of operators about real servers that hold."),
     "webhook_events_total": (COUNTER, "Events for a webhook, by what became of them."),
@@ -153,6 +154,8 @@ def daemon_metrics(out: Exposition, found: Json) -> None:
         out.add(f"{name}_total", found[name])
     out.add("mails_waiting", found["mails_waiting"])
     out.add("overrides", len(found["steering"]["overrides"]))
+    for where, count in sorted(found["internal_errors"].items()):
+        out.add("internal_errors_total", count, labelled(where=where))
     for kind, reasons in found["transitions"].items():
         for reason, count in reasons.items():
             out.add("transitions_total", count, labelled(kind=kind, reason=reason))

@@ -205,7 +205,8 @@ class Configuring:
 
     async def remember(self, ready: Ready) -> None:
         if self.directory:
-            self.kept = await asyncio.to_thread(self._keep, ready)
+            with voice.apart("the last good configurations"):
+                self.kept = await asyncio.to_thread(self._keep, ready)
 
     def end(self) -> None:
         for each in self._served:

@@ -112,12 +112,15 @@ class Life:
             self.systemd.failed(number)
             return EXIT_PERMISSION if number in NOT_ALLOWED else EXIT_FATAL
         self.running(supervisor)
-        await self.configuring.started()
-        self.control.open(self.paths.control)
-        await self.control.follow(self.config.extensions, supervisor.journal)
+        with voice.apart("the last good configurations"):
+            await self.configuring.started()
+        with voice.apart("the control API"):
+            self.control.open(self.paths.control)
+            await self.control.follow(self.config.extensions, supervisor.journal)
         if self.options.watch:
-            self.watch = FileWatch(self.reload_wanted.set, voice.warn)
-            self.watch.follow(self.ready.watched)
+            with voice.apart("the watch"):
+                self.watch = FileWatch(self.reload_wanted.set, voice.warn)
+                self.watch.follow(self.ready.watched)
         self.tasks = [
             self.task(self.reloading(), "reload"),
             self.task(self.awaiting_upgrade(), "upgrade"),
@@ -162,10 +165,12 @@ class Life:
         defs = supervisor.config.global_defs
         self.reload_time.configure(defs.reload_time_file, repeat=defs.reload_repeat)
         self.priority.configure(defs)
-        save_copy(supervisor.config)
+        with voice.apart("config_save_dir"):
+            save_copy(supervisor.config)
         if self.options.dump_config:
-            for line in dump.parent_data(supervisor.config, {}).splitlines():
-                voice.say(line)
+            with voice.apart("the dump of the configuration"):
+                for line in dump.parent_data(supervisor.config, {}).splitlines():
+                    voice.say(line)
         if not supervisor.config.virtual_servers:
             voice.warn("There is no virtual server in the configuration: nothing to do")
         instead = f"; generation {self.ready.generation}, not the files" if self.ready.instead_of else ""
@@ -228,14 +233,16 @@ class Life:
 
     async def reload(self) -> None:
         """Read everything anew; a configuration with something new wrong with it changes nothing."""
-        if self.watch is not None:
-            self.watch.mark()
+        with voice.apart("the watch"):
+            if self.watch is not None:
+                self.watch.mark()
         ready = await self.read_again()
         supervisor = self.supervisor
         assert supervisor is not None
-        if self.watch is not None:
-            # Those of the running one too: a broken file may name less than it will.
-            self.watch.follow((*ready.watched, *self.ready.watched))
+        with voice.apart("the watch"):
+            if self.watch is not None:
+                # Those of the running one too: a broken file may name less than it will.
+                self.watch.follow((*ready.watched, *self.ready.watched))
         why = self.refusal(ready)
         if why:
             voice.complain(ready.errors)
@@ -269,7 +276,8 @@ class Life:
         supervisor.router_id = router_id(self.config)
         await supervisor.reload(self.config)
         self.running(supervisor)
-        await self.control.follow(self.config.extensions, supervisor.journal)
+        with voice.apart("the control API"):
+            await self.control.follow(self.config.extensions, supervisor.journal)
 
     def refused(self, ready: Ready, why: str, held: Held | None = None) -> None:
         voice.log.error(f"Reload refused, the running configuration stays: {why}", kind="reload_refused")
@@ -351,16 +359,21 @@ class Life:
         else:
             self.systemd.stopping()
         voice.say("Stopping")
-        if self.watch is not None:
-            self.watch.close()
-        await self.control.close()
+        with voice.apart("the watch"):
+            if self.watch is not None:
+                self.watch.close()
+        with voice.apart("the control API"):
+            await self.control.close()
         for task in self.tasks:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         await supervisor.stop(keep_table=keep_table)
-        await self.control.last_words()
-        self.configuring.stopped(keep_table=keep_table)
-        await self.boundary_script("shutdown")
+        with voice.apart("the webhooks"):
+            await self.control.last_words()
+        with voice.apart("the services that are ours"):
+            self.configuring.stopped(keep_table=keep_table)
+        with voice.apart("the shutdown script"):
+            await self.boundary_script("shutdown")
         await asyncio.gather(*self.dumps, return_exceptions=True)
         await supervisor.close()
 
@@ -374,7 +387,10 @@ def mistake_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, object]
     if isinstance(error, OSError) and error.errno in NO_RESOURCES:  # a listener accepts again in a second
         voice.warn(f"{context.get('message')}: {error.strerror}")
         return
-    voice.mistake(str(context.get("message")), error if isinstance(error, Exception) else None)
+    if isinstance(error, Exception):
+        voice.mistake("the event loop", error)
+    else:
+        voice.mistake(str(context.get("message")), None)
 
 
 def router_id(config: Config) -> str:

@@ -72,7 +72,8 @@ class ReloadTimeFile:
 
     async def run(self) -> None:
         while True:
-            self.look()
+            with voice.apart("reload_time_file"):
+                self.look()
             await asyncio.sleep(POLL)
 
     def look(self) -> None:

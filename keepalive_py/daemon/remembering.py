@@ -112,10 +112,8 @@ class Remembering:
 
     async def work(self) -> None:
         began = time.monotonic()
-        try:
+        with voice.apart("remembering"):  # nothing but this file depends on it
             await self.write()
-        except Exception as error:  # a mistake of ours: nothing but this file depends on it
-            voice.mistake("remembering", error)
         self.pause = max(PAUSE, (time.monotonic() - began) / SHARE)
 
     def go_on(self, _work: asyncio.Task[None]) -> None:

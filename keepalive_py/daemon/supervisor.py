@@ -17,7 +17,7 @@ import contextlib
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.model import Config, LvsFlushOnStop
@@ -60,6 +60,10 @@ from keepalive_py.probing import Engine, Statistics
 from keepalive_py.probing.tls import client_context
 
 STOP_PATIENCE = 1.0  # seconds for scripts and mails at stop (keepalived's)
+
+
+class Closable(Protocol):
+    def close(self) -> None: ...
 
 
 class Supervisor:
@@ -141,6 +145,7 @@ class Supervisor:
             "fifo_lines_lost": self.notifier.lines_lost,
             "mails_waiting": len(self.notifier.mailer.waiting),
             "events": dict(self.events),
+            "internal_errors": dict(voice.mistakes),
         }
 
     def statistics_kept(self) -> Mapping[str, object]:
@@ -265,12 +270,16 @@ class Supervisor:
             await asyncio.sleep(0)
 
     def happened(self, events: Sequence[Event]) -> None:
-        """Log now, notify when the table is as the events say."""
-        voice.tell(events)
-        self.events.update(type(event).__name__ for event in events)
-        self.journal.add(events)
+        """Log now, notify when the table is as the events say. Whoever hears of it badly keeps nobody
+        else from hearing, and the table from nothing."""
         self.writer.notify_after(events)
-        self.announcing.wake()
+        with voice.apart("the log"):
+            voice.tell(events)
+        with voice.apart("the journal"):
+            self.events.update(type(event).__name__ for event in events)
+            self.journal.add(events)
+        with voice.apart("the announcer"):
+            self.announcing.wake()
 
     # Verdicts.
 
@@ -293,7 +302,8 @@ class Supervisor:
         place = self.index.get(server.service) if server is not None and server.service is not None else None
         if place is not None:
             self.writer.touch(place)
-            self.guards.watch((self.services[place],))
+            with voice.apart("the guards"):
+                self.guards.watch((self.services[place],))
         self.remember(checker)
 
     def step_refused(self, reason: str, text: str) -> None:
@@ -324,11 +334,15 @@ class Supervisor:
     def remember(self, checker: CheckerState) -> None:
         server = checker.server
         if server is not None and server.service is not None:
-            self.remembering.touch((server.service,))
+            with voice.apart("remembering"):
+                self.remembering.touch((server.service,))
 
     def notify(self, events: Iterable[Event]) -> None:
-        self.announcing.wake()
-        self.notifier.tell(events)
+        with voice.apart("the announcer"):
+            self.announcing.wake()
+        for event in events:
+            with voice.apart("notifications"):
+                self.notifier.tell((event,))
 
     def wanted(self, places: Iterable[int] | None) -> Iterator[Table]:
         """What the table should hold, in parts, each as health sees it when it is taken."""
@@ -461,28 +475,45 @@ class Supervisor:
 
     async def stop(self, *, keep_table: bool) -> None:
         """As keepalived stops: real servers out, then services; only omega notifies. With
-        `keep_table` nothing is removed and nobody is told. Processes can still be started."""
-        await self.announcing.leave(keep_table=keep_table)
-        for subscription in list(self.probes.subscriptions.values()):
-            self.engine.remove(subscription)
-        self.files.close()
-        self.sessions.close()
-        self.steering.close()
-        self.guards.close()
-        if self.addresses is not None:
-            self.addresses.close()
-        await self.end_writer()
-        await self.remembering.close()
+        `keep_table` nothing is removed and nobody is told. Processes can still be started. What goes
+        wrong with one of these does not keep the others from their end."""
+        with voice.apart("the announcer"):
+            await self.announcing.leave(keep_table=keep_table)
+        with voice.apart("the end of the checks"):
+            for subscription in list(self.probes.subscriptions.values()):
+                self.engine.remove(subscription)
+        self.close_all(self.files, self.sessions, self.steering, self.guards, self.addresses)
+        with voice.apart("the table"):
+            await self.end_writer()
+        with voice.apart("remembering"):
+            await self.remembering.close()
         if not keep_table:
+            await self.leave_table()
+        with voice.apart("local addresses"):
+            self.local_addresses.close(keep_table=keep_table)
+        with voice.apart("the announcer"):
+            await self.announcing.close(keep_table=keep_table)
+        with voice.apart("the modules"):
+            await self.modules.close()
+        with voice.apart("notifications"):
+            await self.notifier.close(STOP_PATIENCE)
+
+    def close_all(self, *rooms: Closable | None) -> None:
+        for room in rooms:
+            with voice.apart(type(room).__name__):
+                if room is not None:
+                    room.close()
+
+    async def leave_table(self) -> None:
+        events: Sequence[Event] = ()
+        with voice.apart("the last state"):
             events = lifecycle.stop(self.services, self.config.global_defs, self.now)
             voice.tell(events)
+        with voice.apart("the table"):
             await self.empty_table()
-            self.notifier.tell(events)
+        self.notify(events)
+        with voice.apart("kernel settings"):
             await self.kernel.restore(self.config.global_defs)
-        self.local_addresses.close(keep_table=keep_table)
-        await self.announcing.close(keep_table=keep_table)
-        await self.modules.close()
-        await self.notifier.close(STOP_PATIENCE)
 
     async def close(self) -> None:
         """After `stop`: let go of everything."""

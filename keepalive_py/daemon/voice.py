@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
 import traceback
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import structlog
 
@@ -15,7 +19,12 @@ from keepalive_py.health.verdict import Reason
 
 SECURITY_CODE = "script-security"
 
+SAID_EVERY: Final = 60.0  # seconds from one traceback to the next of the same place
+DIFFERENT: Final = 1000
+
 log = structlog.get_logger()
+mistakes: Counter[str] = Counter()  # of ours in this process, by where
+_told: dict[object, float] = {}
 
 
 def tell(events: Iterable[Event]) -> None:
@@ -52,10 +61,33 @@ def diagnostic_line(diagnostic: Diagnostic) -> str:
 def trouble(reason: Reason, text: str) -> None:
     """The probing engine's own trouble: it never moves a server."""
     level = log.error if reason is Reason.BUG else log.warning
+    mistakes["a check"] += reason is Reason.BUG
     level(f"Checker trouble ({reason.value}): {text.strip()}", kind="trouble", reason=reason.value)
 
 
 def mistake(where: str, error: BaseException | None) -> None:
-    """A mistake of ours, with all that helps to find it, in one line of the log."""
+    """A mistake of ours, with all that helps to find it, in one line of the log. One that comes again
+    and again is counted, and said once a minute."""
+    mistakes[where] += 1
+    key, now = (where, type(error), place_of(error)), time.monotonic()
+    if now - _told.get(key, -SAID_EVERY) < SAID_EVERY:
+        return
+    if len(_told) >= DIFFERENT:
+        _told.clear()
+    _told[key] = now
     text = "".join(traceback.format_exception(error)).strip() if error is not None else ""
     log.error(f"internal error in {where}: {text}", kind="mistake")
+
+
+def place_of(error: BaseException | None) -> tuple[str, int | None]:
+    frames = traceback.extract_tb(error.__traceback__) if error is not None else None
+    return (frames[-1].filename, frames[-1].lineno) if frames else ("", 0)
+
+
+@contextlib.contextmanager
+def apart(where: str) -> Iterator[None]:
+    """What goes wrong in the body is a mistake that is said, and nothing else suffers from it."""
+    try:
+        yield
+    except Exception as error:
+        mistake(where, error)

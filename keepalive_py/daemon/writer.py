@@ -15,10 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 
 from keepalive_py.config.reconcile import DriftPolicy, ForeignPolicy, Reconcile
+from keepalive_py.daemon import voice
 from keepalive_py.daemon.drift import Drift, Told
 from keepalive_py.daemon.refusals import RefusalNews
 from keepalive_py.dataplane.port import Dataplane
@@ -154,16 +154,15 @@ class TableWriter:
             else:
                 await self.bring_touched()
         except (KeepaliveError, OSError) as error:
-            self.failed(f"IPVS: {error}")
-        except Exception:  # a mistake of ours: the table stays as it is, and is read again
-            self.failed(f"internal error: {traceback.format_exc()}")
-        try:
+            self.warn(f"IPVS: {error}")
+            self.failed()
+        except Exception as error:  # a mistake of ours: the table stays as it is, and is read again
+            voice.mistake("the table", error)
+            self.failed()
+        with voice.apart("notifications"):
             self.notify(events)
-        except Exception:
-            self.warn(f"internal error: {traceback.format_exc()}")
 
-    def failed(self, why: str) -> None:
-        self.warn(why)
+    def failed(self) -> None:
         self.reading_due = False
         self.touched.clear()
         self.arm_retry()
