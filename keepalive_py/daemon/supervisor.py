@@ -273,8 +273,7 @@ class Supervisor:
         """Log now, notify when the table is as the events say. Whoever hears of it badly keeps nobody
         else from hearing, and the table from nothing."""
         self.writer.notify_after(events)
-        with voice.apart("the log"):
-            voice.tell(events)
+        voice.tell(events)
         with voice.apart("the journal"):
             self.events.update(type(event).__name__ for event in events)
             self.journal.add(events)

@@ -29,9 +29,10 @@ _told: dict[object, float] = {}
 
 def tell(events: Iterable[Event]) -> None:
     for event in events:
-        line = wording.log_line(event)
-        if line is not None:
-            log.info(line, **fields(event))
+        with apart("the log"):
+            line = wording.log_line(event)
+            if line is not None:
+                log.info(line, **fields(event))
 
 
 def say(text: str) -> None:
