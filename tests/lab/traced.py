@@ -14,7 +14,18 @@ class Traced(KeepalivePy):
 
     def command(self) -> list[str]:
         # -D: the daemon, not strace, is the process that we started.
-        trace = ["strace", "-D", "-f", "--seccomp-bpf", "-qq", "-xx", "-s", "64", "-e", "trace=sendto,sendmsg"]
+        trace = [
+            "strace",
+            "-D",
+            "-f",
+            "--seccomp-bpf",
+            "-qq",
+            "-xx",
+            "-s",
+            "64",
+            "-e",
+            "trace=sendto,sendmsg",
+        ]
         return [*trace, "-o", str(self.directory / "trace"), *super().command()]
 
     def writes(self) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.describe import ORDERED, order, server_state, service_state, service_where, since, why
-from keepalive_py.cli.paint import Paint, spoken
+from keepalive_py.cli.paint import Paint, many, spoken
 
 WELL = ("works", "loaded")  # of a module of the toa block
 MOST_SHOWN = 20  # of what is wrong, of each kind
@@ -108,7 +108,9 @@ def table_words(table: Row, paint: Paint) -> Iterator[str]:
     if table["refused_steps"]:
         yield paint("red", f"{table['refused_steps']} steps refused")
     if table["drift"]:
-        yield paint("yellow", f"{len(table['drift'])} differences at the last reading")
+        repaired = ", repaired" if table["policy"] == "repair" and table["settled"] else ""
+        changes = many(len(table["drift"]), "change")
+        yield paint("yellow", f"{changes} of somebody else at the last reading{repaired}")
 
 
 def announcer_words(found: Row, paint: Paint) -> Iterator[str]:

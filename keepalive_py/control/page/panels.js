@@ -77,8 +77,9 @@ function showAnnounced(announcer) {
 }
 
 function showTable(table) {
-  const wrong = table.refused_steps ? ["refused", "bad", `${table.refused_steps} steps`] : table.drift.length ? ["changed", "warn", "by somebody else"] : null;
-  if (wrong) tile("table", wrong[0], wrong[2], table.drift[0] || table.dataplane, wrong[1]);
+  const repaired = table.policy === "repair" && table.settled;
+  if (table.refused_steps) tile("table", "refused", `${table.refused_steps} steps`, table.drift[0] || table.dataplane, "bad");
+  else if (table.drift.length) tile("table", repaired ? "repaired" : "changed", "", `by somebody else: ${table.drift[0]}`, "warn");
   else tile("table", "as wanted", "", `${table.dataplane}${table.repaired ? `, ${table.repaired} repaired so far` : ""}`);
 }
 
@@ -108,7 +109,7 @@ function* troubles() {
   yield* nodeTroubles(store.summary);
   const { table } = store.summary;
   if (table.refused_steps) yield { state: "bad", title: "The kernel refuses", text: `${table.refused_steps} steps of the table were refused; they are tried again` };
-  if (table.drift.length) yield { state: "warn", title: "Somebody else changed the table", text: table.drift.join("; ") };
+  if (table.drift.length) yield { state: "warn", title: `Somebody else changed the table${table.policy === "repair" && table.settled ? "; it was repaired" : ""}`, text: table.drift.join("; ") };
   yield* downServers();
 }
 

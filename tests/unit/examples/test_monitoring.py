@@ -33,6 +33,8 @@ virtual_server 192.0.2.10 80 {
  lb_kind NAT
  protocol TCP
  sorry_server 10.0.0.9 80
+ depool_threshold 50%
+ damping_half_life 60
  real_server 10.0.0.1 80 {
   TCP_CHECK {
    retry 0
