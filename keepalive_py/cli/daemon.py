@@ -92,6 +92,7 @@ def print_signum(name: str) -> int:
 
 def start(options: Options, words: Sequence[str]) -> int:
     """Read the configuration, become a daemon, live."""
+    process.fill_standard_descriptors()
     if not open_logs(options, GlobalDefs()):
         return EXIT_FATAL
     try:

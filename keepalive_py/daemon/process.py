@@ -24,6 +24,16 @@ NAME_FILE = "/proc/self/comm"
 Warn = Callable[[str], None]
 
 
+def fill_standard_descriptors() -> None:
+    """Whoever starts us may have closed them: what we open next must not become what scripts and
+    log lines take for standard error."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free
+
+
 def into_background() -> int:
     """Fork as keepalived does. Returns 0 in the child that is to be the daemon, and its pid
     in the parent, which has nothing left to do but to exit."""

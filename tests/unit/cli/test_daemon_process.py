@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -275,6 +276,17 @@ def test_in_the_background(daemon: Daemon) -> None:
     except BaseException:
         os.kill(pid, signal.SIGKILL)
         raise
+
+
+def test_without_standard_descriptors(daemon: Daemon) -> None:
+    """A log that nobody asked to see is no reason not to start, and nothing else takes its number."""
+    words = shlex.join(daemon.command("-n", "-l", f"-g{daemon.log}"))
+    command = ["sh", "-c", f"exec {words} <&- >&- 2>&-"]
+    daemon.process = subprocess.Popen(command, env=daemon.environment, stderr=subprocess.PIPE)
+    daemon.says("Startup complete")
+    opened = [os.readlink(f"/proc/{daemon.process.pid}/fd/{number}") for number in (0, 1, 2)]
+    assert opened == [os.devnull] * 3
+    assert daemon.stop() == 0
 
 
 def test_systemd_hears_of_start_reload_and_stop(daemon: Daemon) -> None:
