@@ -70,6 +70,8 @@ class Controlled:
             found.append("the table has no writer")
         if supervisor.writer.refused:
             found.append(f"the kernel refused {supervisor.writer.refused} steps")
+        if supervisor.writer.trouble:
+            found.append(f"the table cannot be brought up to date: {supervisor.writer.trouble}")
         return found
 
     def status(self) -> Json:

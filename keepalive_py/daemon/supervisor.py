@@ -166,7 +166,8 @@ class Supervisor:
         writer, drift = self.writer, self.writer.drift.as_json()
         return {
             "dataplane": self.dataplane.name,
-            "settled": writer.is_settled,
+            "settled": writer.is_settled and not writer.trouble,
+            "trouble": writer.trouble,
             "refused_steps": writer.refused,
             "repaired": writer.drift.repaired,
             "policy": writer.policy.drift.value,

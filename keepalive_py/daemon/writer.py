@@ -61,7 +61,8 @@ class TableWriter:
         self.everything = False
         self.reading_due = False
         self.events: list[Event] = []
-        self.refused = 0  # steps of the last comparison of everything
+        self.refused = 0  # steps of the last comparison of everything, and since
+        self.trouble = ""  # why nobody knows whether the table is as wanted
         self.retry_in = RETRY_FIRST
         self.drift = Drift(warn, told)
         self.missing: frozenset[ServiceKey] = frozenset()  # ours, gone, and not to be repaired
@@ -154,15 +155,17 @@ class TableWriter:
             else:
                 await self.bring_touched()
         except (KeepaliveError, OSError) as error:
-            self.warn(f"IPVS: {error}")
-            self.failed()
+            if str(error) != self.trouble:
+                self.warn(f"IPVS: {error}; it stays as it is, and is tried again")
+            self.failed(str(error))
         except Exception as error:  # a mistake of ours: the table stays as it is, and is read again
             voice.mistake("the table", error)
-            self.failed()
+            self.failed("a mistake of ours, the log has it")
         with voice.apart("notifications"):
             self.notify(events)
 
-    def failed(self) -> None:
+    def failed(self, why: str) -> None:
+        self.trouble = why
         self.reading_due = False
         self.touched.clear()
         self.arm_retry()
@@ -170,7 +173,8 @@ class TableWriter:
     async def bring_touched(self) -> None:
         touched, self.touched = self.touched, set()
         for part in self.wanted(touched) if touched else ():
-            if await self.bring(part):
+            if refused := await self.bring(part):
+                self.refused += refused
                 self.arm_retry()
 
     async def bring_everything(self) -> None:
@@ -223,6 +227,9 @@ class TableWriter:
         self.reading_due = False
         repairing, self.ordered = self.ordered or self.policy.drift is DriftPolicy.REPAIR, False
         have = await self.dataplane.read()
+        if self.trouble:
+            self.warn("IPVS: the table can be read again")
+            self.trouble = ""
         believed, found = self.ours(self.present), self.ours(have)
         self.drift.found(diff(believed, found), repairing=repairing)
         self.missing = frozenset() if repairing else frozenset(believed.keys() - found.keys())

@@ -247,7 +247,7 @@ class IpvsDataplane:
             self._kernel.ask(Command.GET_INFO)
         except Refused as refused:
             if refused.errno != errno.ENOENT:
-                raise KernelRefused("read IPVS", refused.errno, refused.text) from None
+                raise _unreadable(refused) from None
             await self._find_family()
 
     async def _dump(self, command: Command, payload: bytes, decode: Callable[[memoryview], T]) -> list[T]:
@@ -257,7 +257,7 @@ class IpvsDataplane:
             except AnswersLost:
                 continue
             except Refused as refused:
-                raise KernelRefused("read IPVS", refused.errno, refused.text) from None
+                raise _unreadable(refused) from None
         raise KernelRefused("read IPVS", errno.ENOBUFS)
 
     async def _dump_once(
@@ -376,6 +376,11 @@ _DELETES = {DeleteService, DeleteDestination, DeleteLocalAddress}
 def _inexpressible(error: Inexpressible) -> Outcome:
     """What the kernel would answer: a number out of range is EINVAL, all else is unknown to it."""
     return Outcome(errno.EINVAL if isinstance(error, OutOfRange) else errno.EOPNOTSUPP, "")
+
+
+def _unreadable(refused: Refused) -> KernelRefused:
+    text = PRIVILEGE if refused.errno == errno.EPERM else refused.text
+    return KernelRefused("read IPVS", refused.errno, text)
 
 
 def _chunks(steps: Sequence[Step]) -> Iterator[Sequence[Step]]:

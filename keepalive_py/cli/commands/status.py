@@ -105,6 +105,8 @@ def share(good: int, total: int, paint: Paint) -> str:
 def table_words(table: Row, paint: Paint) -> Iterator[str]:
     yield str(table["dataplane"])
     yield paint("green", "as wanted") if table["settled"] else paint("yellow", "being changed")
+    if table.get("trouble"):
+        yield paint("red", f"not known: {table['trouble']}")
     if table["refused_steps"]:
         yield paint("red", f"{table['refused_steps']} steps refused")
     if table["drift"]:

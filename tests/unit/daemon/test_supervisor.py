@@ -229,7 +229,7 @@ async def test_a_dataplane_that_breaks_is_said_and_comes_back(start: Start) -> N
 
     rig.dataplane.apply = broken  # type: ignore[method-assign]
     await rig.fails(A)
-    assert "IPVS: [Errno 105] No buffer space available" in rig.lines
+    assert "IPVS: [Errno 105] No buffer space available; it stays as it is, and is tried again" in rig.lines
     rig.dataplane.apply = apply  # type: ignore[method-assign]
     await rig.reads_again()
     assert await rig.table() == {SERVICE: {f"{B}:80": 1}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from operator import attrgetter
 from typing import NoReturn
 
@@ -9,6 +10,7 @@ import pytest
 from daemon_rig import Start, virtual_server
 
 from keepalive_py.daemon import voice
+from keepalive_py.errors import KernelRefused
 
 A, B = "192.0.2.1", "192.0.2.2"
 
@@ -145,3 +147,24 @@ def caught(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(voice, "log", Log())
     monkeypatch.setattr(voice, "_told", {})
     return lines
+
+
+async def test_a_table_that_cannot_be_read_is_told_once_and_kept(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = await start(virtual_server(A, B))
+
+    async def refused() -> NoReturn:
+        raise KernelRefused("read IPVS", errno.EPERM)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.dataplane, "read", refused)
+        await rig.reads_again()
+        await rig.reads_again()
+        state = rig.supervisor.table_state()
+        assert (state["settled"], state["trouble"]) == (False, str(KernelRefused("read IPVS", errno.EPERM)))
+    assert len([line for line in rig.lines if line.startswith("IPVS: read IPVS")]) == 1
+    assert await rig.table() == {"TCP 10.0.0.1:80": {f"{A}:80": 1, f"{B}:80": 1}}
+    await rig.reads_again()
+    assert rig.lines.count("IPVS: the table can be read again") == 1
+    assert rig.supervisor.table_state()["settled"]
