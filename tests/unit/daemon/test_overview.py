@@ -47,5 +47,5 @@ async def test_each_state_of_a_server(mock_daemon: Start) -> None:
         ("192.0.2.2:80", "up", 7, ""),
         ("192.0.2.3:80", "drained", 0, ""),
     ]
-    assert found["summary"]["servers"] == {"total": 3, "alive": 2}
+    assert found["summary"]["servers"] == {"total": 3, "alive": 2, "held": 0, "suppressed": 0}
     assert found["announcer"] is None
