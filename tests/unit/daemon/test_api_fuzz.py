@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import types
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,7 @@ OPERATIONS = [
     for method, operation in methods.items()
 ]
 FEW = settings(
-    max_examples=120,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     derandomize=True,
@@ -57,18 +59,19 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
 
 
 @st.composite
-def requests(draw: st.DrawFn) -> tuple[str, str, bytes]:
+def requests(draw: st.DrawFn, method: str, path: str, operation: dict[str, Any]) -> tuple[str, str, bytes]:
     """One request: as described, or with something wrong."""
-    method, path, operation = draw(st.sampled_from(OPERATIONS))
     query: list[tuple[str, str]] = []
     for parameter in operation["parameters"]:
         if parameter["in"] == "path":
             text = draw(st.text(min_size=1, max_size=20))
             path = path.replace("{" + parameter["name"] + "}", quote(text, safe="", errors="replace"))
-        elif draw(st.booleans()):
-            value = draw(values(parameter["schema"]) | st.text(max_size=10))
+        elif draw(st.integers(0, 2)) == 0:
+            kind = values(parameter["schema"])
+            value = draw(st.text(max_size=10) if draw(st.integers(0, 9)) == 0 else kind)
             query.append((parameter["name"], str(value)))
-    query += draw(st.lists(st.tuples(st.text(max_size=8), st.text(max_size=8)), max_size=1))
+    if draw(st.integers(0, 9)) == 0:
+        query.append((draw(st.text(max_size=8)), draw(st.text(max_size=8))))
     if path == "/v1/events":  # a stream has no end
         query = [each for each in query if each[0] != "follow"] + [("follow", "false")]
     body = draw(bodies(operation)) if "requestBody" in operation else b""
@@ -78,12 +81,11 @@ def requests(draw: st.DrawFn) -> tuple[str, str, bytes]:
 @st.composite
 def bodies(draw: st.DrawFn, operation: dict[str, Any]) -> bytes:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
-    known = {
-        name: draw(values(each))
-        for name, each in schema["properties"].items()
-        if name in schema["required"] or draw(st.integers(0, 3)) == 0
-    }
-    wrong = draw(st.sampled_from(["nothing", "nothing", "type", "field", "whole", "bytes"]))
+    properties, required = schema["properties"], schema["required"]
+    optional = sorted(set(properties) - set(required))  # of which a few at a time make sense together
+    chosen = draw(st.lists(st.sampled_from(optional), max_size=2, unique=True)) if optional else []
+    known = {name: draw(values(properties[name])) for name in (*required, *chosen)}
+    wrong = draw(st.sampled_from(["nothing"] * 8 + ["type", "field", "whole", "bytes"]))
     if wrong == "type" and known:
         known[draw(st.sampled_from(sorted(known)))] = draw(JSON)
     if wrong == "field":
@@ -158,25 +160,41 @@ def test_the_description_is_whole() -> None:
     json.dumps(DOCUMENT)
 
 
-async def test_whatever_is_asked(api: Api) -> None:
+def requests_of(operation: tuple[str, str, dict[str, Any]]) -> list[tuple[str, str, bytes]]:
     """Each example of its own would need a loop of its own: they are drawn first, then asked."""
     drawn: list[tuple[str, str, bytes]] = []
 
     @FEW
-    @given(requests())
+    @given(requests(*operation))
     def draw(request: tuple[str, str, bytes]) -> None:
         drawn.append(request)
 
     draw()
+    return drawn
+
+
+async def test_whatever_is_asked(api: Api) -> None:
+    answers: Counter[tuple[str, int]] = Counter()
+    drawn = [request for operation in OPERATIONS for request in requests_of(operation)]
+    random.Random(1).shuffle(drawn)  # orders are given, looked at and taken back
+    before = await api.rig.dataplane.read()
     for method, resource, body in drawn:
         status, answer = await api.ask(method, resource, body)
         path = resource.partition("?")[0]
         found = DOCUMENT["paths"].get(path, {}).get(method.lower())
         told = {int(each) for each in found["responses"]} if found else {200, 400, 404}
         assert status in told - {500}, (method, resource, body, answer)
+        answers[f"{method} {path}", status] += 1
         if status >= 400:
             assert set(json.loads(answer)["error"]) >= {"code", "message"}
     assert api.mistakes == []
+    for operation in ("POST /v1/overrides", "POST /v1/checks/run"):  # it came through to what they do
+        assert answers[operation, 200] > 0, answers
+    orders = json.loads((await api.ask("GET", "/v1/overrides", b""))[1])["overrides"]
+    for each in orders:
+        query = urlencode({name: each[name] for name in ("server", "service") if each[name]})
+        assert (await api.ask("DELETE", f"/v1/overrides?{query}", b""))[0] == 200, each
+    assert await api.rig.dataplane.read() == before
 
 
 async def test_bytes_that_are_no_request(api: Api) -> None:
