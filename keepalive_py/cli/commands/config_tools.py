@@ -8,10 +8,10 @@ import json
 import sys
 from dataclasses import replace
 from ipaddress import IPv4Address
-from pathlib import Path
 
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.commands.config import FORMATS, file_arguments, format_arguments, options_of
+from keepalive_py.cli.commands.config_fmt import text_of as text_from
 from keepalive_py.cli.report import show
 from keepalive_py.config.adopt import Found, Real, from_ipvsadm, text_of
 from keepalive_py.config.diagnostics import Diagnostic
@@ -70,8 +70,7 @@ def run_import(given: argparse.Namespace) -> int:
 def _services(given: argparse.Namespace) -> tuple[list[Found], list[Diagnostic]]:
     if given.saved is None:
         return from_table(asyncio.run(_read(given.namespace))), []
-    text = sys.stdin.read() if given.saved == "-" else Path(given.saved).read_text()
-    return from_ipvsadm(text)
+    return from_ipvsadm(text_from(given.saved))
 
 
 async def _read(namespace: str | None) -> Table:

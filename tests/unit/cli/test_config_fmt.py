@@ -66,3 +66,15 @@ def test_flat_is_what_was_understood(file: Path, capsys: pytest.CaptureFixture[s
 def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "fmt", str(tmp_path / "x")]) == 2
     assert capsys.readouterr().err == f"{tmp_path}/x: No such file or directory\n"
+
+
+def test_a_device_is_no_configuration(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["config", "fmt", "/dev/zero"]) == 2
+    assert capsys.readouterr().err == "/dev/zero: it is larger than 64 MiB\n"
+    assert main(["config", "import", "--from", "/dev/zero"]) == 1
+
+
+def test_bytes_of_no_language_are_no_saved_table(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_bytes(b"\xff\xfe-A -t x\n")
+    assert main(["config", "import", "--from", str(file)]) == 1
+    assert "internal error" not in capsys.readouterr().err
