@@ -36,6 +36,7 @@ from keepalive_py.daemon.children import Credentialed, NotifyLauncher
 from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.daemon.dump_files import DumpFiles, replace_file
+from keepalive_py.daemon.ending import ended
 from keepalive_py.daemon.loading import Ready
 from keepalive_py.daemon.memory import growing, reading
 from keepalive_py.daemon.options import Options
@@ -364,9 +365,7 @@ class Life:
                 self.watch.close()
         with voice.apart("the control API"):
             await self.control.close()
-        for task in self.tasks:
-            task.cancel()
-        await asyncio.gather(*self.tasks, return_exceptions=True)
+        await ended(self.tasks)
         await supervisor.stop(keep_table=keep_table)
         with voice.apart("the webhooks"):
             await self.control.last_words()

@@ -50,6 +50,7 @@ ENGINES = frozenset(("sip",))
 SCHEDULER_LENGTH, ENGINE_LENGTH = 15, 16  # the kernel's netlink policy
 TIMEOUTS = LvsTimeouts(tcp=900, tcpfin=120, udp=300)
 CHUNK = 512
+NONE = Counters()
 HISTORY = 50_000  # steps that are kept at least
 UINT32 = 0xFFFFFFFF
 OK = 0
@@ -143,13 +144,17 @@ class MemoryDataplane:
         self._entries.clear()
 
     async def counters(self) -> dict[ServiceKey, ServiceCounters]:
-        return {
-            key: ServiceCounters(
-                entry.counters,
-                {each: entry.destination_counters.get(each, Counters()) for each in entry.destinations},
+        found, made = dict[ServiceKey, ServiceCounters](), 0
+        for key, entry in list(self._entries.items()):
+            known = entry.destination_counters
+            found[key] = ServiceCounters(
+                entry.counters, {each: known.get(each, NONE) for each in entry.destinations}
             )
-            for key, entry in self._entries.items()
-        }
+            made += len(entry.destinations)
+            if made >= CHUNK:
+                made = 0
+                await asyncio.sleep(0)
+        return found
 
     async def timeouts(self) -> LvsTimeouts:
         return self._timeouts
