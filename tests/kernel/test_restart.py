@@ -8,11 +8,11 @@ down all the time: keepalived, which takes every server for up at a start, would
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from lab.daemons import Daemon
 from lab.needs import lacking
 from lab.topology import VIP, Topology
 from lab.traced import Traced
@@ -36,17 +36,19 @@ def topology() -> Iterator[Topology]:
     built.close()
 
 
-def stop_and_start(daemon: Daemon) -> None:
+def stop_and_start(daemon: Traced) -> None:
+    before = daemon.writes()
     assert daemon.stop() == 0
+    assert daemon.writes() == before  # the record begins anew with the start
     daemon.start()
 
 
-def kill_and_start(daemon: Daemon) -> None:
+def kill_and_start(daemon: Traced) -> None:
     daemon.kill()
     daemon.start()
 
 
-def upgrade_in_place(daemon: Daemon) -> None:
+def upgrade_in_place(daemon: Traced) -> None:
     os.kill(daemon.pid, upgrade.SIGNAL)
 
 
@@ -56,14 +58,15 @@ def until_remembered(directory: Path) -> None:
     eventually(lambda: file.exists() and '"DOWN"' in file.read_text(), within=30, what="the file")
 
 
-def started_again(daemon: Daemon, interruption: Callable[[Daemon], None]) -> list[str]:
+def started_again(daemon: Traced, interruption: Callable[[Traced], None]) -> list[str]:
     """What it says until it is up again."""
-    before = len(daemon.lines())
+    before, began = len(daemon.lines()), time.monotonic()
     interruption(daemon)
     complete = "Startup complete"
     eventually(
         lambda: complete in daemon.lines()[before:], within=LONG, what=lambda: f"start\n{daemon.tail()}"
     )
+    print(f"up again after {time.monotonic() - began:.1f} s")
     return daemon.lines()[before:]
 
 
@@ -73,7 +76,7 @@ def started_again(daemon: Daemon, interruption: Callable[[Daemon], None]) -> lis
     ids=["stop -I", "kill -9", "upgrade"],
 )
 def test_a_restart_under_load_loses_nothing_and_writes_nothing(
-    interruption: Callable[[Daemon], None], options: tuple[str, ...], topology: Topology, tmp_path: Path
+    interruption: Callable[[Traced], None], options: tuple[str, ...], topology: Topology, tmp_path: Path
 ) -> None:
     state = tmp_path / "state"
     daemon = Traced(topology.node, tmp_path, options=(*options, "--state-directory", str(state)))
@@ -87,7 +90,9 @@ def test_a_restart_under_load_loses_nothing_and_writes_nothing(
     with Client(topology.client, VIP[4], 80) as client:
         client.sees("rs1", "rs3")
         so_far = len(daemon.writes()) if interruption is upgrade_in_place else 0
+        before = client.answered()
         said = started_again(daemon, interruption)
+        assert client.answered() > before + 20  # meanwhile
         client.sees("rs1", "rs3")
         assert "Health of 3 real servers is remembered, 1 are down" in said
         assert daemon.writes()[so_far:] == []
@@ -97,4 +102,5 @@ def test_a_restart_under_load_loses_nothing_and_writes_nothing(
         until_served_by(topology, 1, 2, 3)
         client.sees("rs1", "rs2", "rs3")
     assert client.errors() == []
+    print(f"{client.answered()} requests answered, none failed")
     daemon.stop()

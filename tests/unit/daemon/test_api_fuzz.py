@@ -30,11 +30,8 @@ OPERATIONS = [
     for path, methods in DOCUMENT["paths"].items()
     for method, operation in methods.items()
 ]
-FEW = settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
+SETTINGS = settings(
+    deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -83,7 +80,7 @@ def bodies(draw: st.DrawFn, operation: dict[str, Any]) -> bytes:
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     properties, required = schema["properties"], schema["required"]
     optional = sorted(set(properties) - set(required))  # of which a few at a time make sense together
-    chosen = draw(st.lists(st.sampled_from(optional), max_size=2, unique=True)) if optional else []
+    chosen = draw(st.lists(st.sampled_from(optional), max_size=3, unique=True)) if optional else []
     known = {name: draw(values(properties[name])) for name in (*required, *chosen)}
     wrong = draw(st.sampled_from(["nothing"] * 8 + ["type", "field", "whole", "bytes"]))
     if wrong == "type" and known:
@@ -164,7 +161,7 @@ def requests_of(operation: tuple[str, str, dict[str, Any]]) -> list[tuple[str, s
     """Each example of its own would need a loop of its own: they are drawn first, then asked."""
     drawn: list[tuple[str, str, bytes]] = []
 
-    @FEW
+    @settings(SETTINGS, max_examples=600 if "requestBody" in operation[2] else 60)
     @given(requests(*operation))
     def draw(request: tuple[str, str, bytes]) -> None:
         drawn.append(request)
