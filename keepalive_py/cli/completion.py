@@ -13,7 +13,7 @@ from keepalive_py.cli.options import FLAGS, OWN_FLAGS
 
 __all__ = ["script"]
 
-Words = Mapping[tuple[str, ...], list[str]]  # of each command, what may follow it
+Words = Mapping[tuple[str, ...], list[str]]  # of each command, what may follow it; of `--option`, its values
 
 BASH = """\
 # Completion of keepalive-ctl and keepalive-py for bash; made by `keepalive-ctl completion`.
@@ -24,12 +24,14 @@ _keepalive_py_words() {{
 }}
 
 _keepalive_ctl() {{
-    local command="" word at current="${{COMP_WORDS[COMP_CWORD]}}"
+    local command="" word at values current="${{COMP_WORDS[COMP_CWORD]}}"
     for ((at = 1; at < COMP_CWORD; at++)); do
         word="${{COMP_WORDS[at]}}"
         [[ -n "$(_keepalive_py_words "$command $word")" ]] && command="$command $word"
     done
-    mapfile -t COMPREPLY < <(compgen -W "$(_keepalive_py_words "$command")" -- "$current")
+    values="$(_keepalive_py_words "$command|${{COMP_WORDS[COMP_CWORD - 1]}}")"
+    [[ -n "$values" ]] || values="$(_keepalive_py_words "$command")"
+    mapfile -t COMPREPLY < <(compgen -W "$values" -- "$current")
     [[ "$current" == -* || ${{#COMPREPLY[@]}} -gt 0 ]] || mapfile -t COMPREPLY < <(compgen -f -- "$current")
 }}
 
@@ -66,6 +68,9 @@ def _commands(
     words: list[str] = []
     for action in parser._actions:
         words += [option for option in action.option_strings if option.startswith("--")]
+        if action.option_strings and action.choices:
+            for option in action.option_strings:
+                yield (*path, option), [str(choice) for choice in action.choices]
         if isinstance(action, argparse._SubParsersAction):
             words += action.choices
             for name, below in action.choices.items():
@@ -78,7 +83,8 @@ def _commands(
 
 def _cases(words: Words) -> Iterator[str]:
     for path, found in words.items():
-        command = "".join(f" {word}" for word in path)
+        option = f"|{path[-1]}" if path and path[-1].startswith("-") else ""
+        command = "".join(f" {word}" for word in (path[:-1] if option else path)) + option
         yield f"""        "{command}") echo "{" ".join(found)}" ;;"""
 
 

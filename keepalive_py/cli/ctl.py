@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from keepalive_py import __version__
 from keepalive_py.cli.commands import Command
+from keepalive_py.config.spelling import nearest
 
 # The files of `commands/`, in the order in which --help has what is in them.
 FILES = (
@@ -40,7 +41,7 @@ FILES = (
     "lab",
 )
 GROUPS = {
-    "check": "health checks",
+    "check": "`check now`: run a server's checks without waiting",
     "config": "check, compare, explain, apply configurations; go back to an older one",
     "announcer": "virtual addresses and their announcement by BGP",
     "toa": "kernel modules that give a real server the client's address",
@@ -51,6 +52,9 @@ GROUPS = {
 def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     parser = argument_parser(words[0] if words else "")
+    if not words:
+        parser.print_help(sys.stderr)
+        return 2
     arguments = parser.parse_args(words)
     try:
         return int(arguments.run(arguments))
@@ -76,16 +80,32 @@ def commands(word: str = "") -> Iterator[Command]:
         yield from getattr(found, "COMMANDS", None) or (found.COMMAND,)
 
 
+class Parser(argparse.ArgumentParser):
+    """A misspelt word is answered with the one that was meant."""
+
+    def _check_value(self, action: argparse.Action, value: object) -> None:
+        known = [str(each) for each in action.choices or ()]
+        if action.choices is None or value in action.choices:
+            return
+        close = nearest(str(value), known)
+        hint = f"did you mean `{close}`?" if close else f"it may be {', '.join(known)}"
+        raise argparse.ArgumentError(action, f"`{value}` is not known: {hint}")
+
+
 def argument_parser(word: str = "") -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="keepalive-ctl", description="Tools for an LVS node.")
+    parser = Parser(
+        prog="keepalive-ctl",
+        description="Look into the daemon of an LVS node, steer it, and work with its configuration.",
+        epilog="`keepalive-ctl COMMAND --help` has the options of each, and examples.",
+    )
     parser.add_argument("--version", action="version", version=f"keepalive-ctl {__version__}")
     top = parser.add_subparsers(metavar="COMMAND", required=True)
-    groups = {
-        name: top.add_parser(name, help=text).add_subparsers(metavar="COMMAND", required=True)
-        for name, text in GROUPS.items()
-    }
+    groups: dict[str, argparse._SubParsersAction[Parser]] = {}
     for command in commands(word):
         group, _, word = command.name.rpartition(" ")
+        if group and group not in groups:
+            below = top.add_parser(group, help=GROUPS[group])
+            groups[group] = below.add_subparsers(metavar="COMMAND", required=True)
         place = groups[group] if group else top
         below = place.add_parser(word, help=command.help, description=command.help)
         command.arguments(below)

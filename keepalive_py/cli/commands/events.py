@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 from keepalive_py.cli.client import Client, NotAnswered, asking, control_argument, json_argument
 from keepalive_py.cli.commands import Command, examples
 from keepalive_py.cli.paint import Paint
+from keepalive_py.config.spelling import nearest
 
 GOOD = ("_up", "_gained", "_passed", "_restored", "announced", "_lifted", "_full", "complete")
 BAD = ("_down", "_lost", "_failed", "_emptied", "_empty", "_refused", "_withdrawn")
+MOST = 4096  # that the daemon remembers
 AGAIN = 1.0  # seconds until a broken stream is taken up again
 
 Row = dict[str, Any]
@@ -30,13 +33,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(client: Client, given: argparse.Namespace) -> int:
     paint, last = Paint(), ""
-    for event in client.get("/v1/events", follow="false", kind=given.kind, limit=given.limit)["events"]:
+    latest = client.get("/v1/events", follow="false", kind=given.kind, limit=given.limit)["events"]
+    for event in latest:
         last = event["id"]
         show(event, given.json, paint)
+    if given.kind and not latest:
+        print(f"keepalive-ctl: {none_yet(client, given.kind)}", file=sys.stderr)
     while given.follow:
         last = followed(client, given, last, paint)
         time.sleep(AGAIN)
     return 0
+
+
+def none_yet(client: Client, kind: str) -> str:
+    """It may be misspelt, or just not have happened."""
+    known = {each["kind"] for each in client.get("/v1/events", follow="false", limit=MOST)["events"]}
+    close = nearest(kind, known)
+    return f"nothing of kind `{kind}` happened so far" + (f": did you mean `{close}`?" if close else "")
 
 
 def followed(client: Client, given: argparse.Namespace, last: str, paint: Paint) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
@@ -50,11 +50,19 @@ def listing(
             elif found[what]:
                 print("\n".join(table(heads, [cells(row) for row in found[what]], Paint())))
             else:
-                print(f"no {what}" + (" like that" if any(query.values()) else ""))
+                print(nothing(what, query))
 
         return watched(show, given.watch)
 
     return run
+
+
+def nothing(what: str, query: Mapping[str, str | None]) -> str:
+    meant = [value for name in ("server", "service") if (value := query[name])]
+    state = f" {query['state']}" if query["state"] else ""
+    if not meant:
+        return f"no {what} are{state}" if state else f"there are no {what}"
+    return f"no {what} of {' and '.join(meant)}" + (f" are{state}" if state else "")
 
 
 def service_cells(row: Row) -> Sequence[Cell]:

@@ -78,6 +78,8 @@ def as_text(found: Sequence[Pressure], counted: Mapping[str, int]) -> str:
         for each in found
     ]  # fmt: skip
     told = ", ".join(f"{name} {number}" for name, number in counted.items()) or "no statistics"
+    if not rows:
+        return f"no local address has a session\nconntrack since boot: {told}"
     return "\n".join([HEADING, *rows, f"conntrack since boot: {told}"])
 
 

@@ -220,9 +220,16 @@ COMMANDS = (
     Command(
         "drain", "no new connections for a server, an address or the node", drain_arguments, ordering("drain")
     ),
-    Command("undrain", "take a drain back", target_arguments, one_target(lift)),
+    Command(
+        "undrain",
+        "take an order of a server, a drain of an address or of the node back",
+        target_arguments,
+        one_target(lift),
+    ),
     Command("disable", "take a server out of the pool at once", disable_arguments, ordering("disable")),
-    Command("enable", "take a disable, drain or weight of a server back", server_arguments, one_target(lift)),
+    Command(
+        "enable", "the same as undrain, of a server: takes any order back", server_arguments, one_target(lift)
+    ),
     Command("weight", "give a server another weight", weight_arguments, ordering("weight")),
     Command(
         "overrides",

@@ -39,6 +39,12 @@ def test_options_and_choices(made: str) -> None:
     assert completed(made, "keepalive-ctl", "completion", "") >= {"bash", "zsh"}
 
 
+def test_values_of_options(made: str) -> None:
+    assert completed(made, "keepalive-ctl", "servers", "--state", "") == {"up", "down"}
+    assert completed(made, "keepalive-ctl", "servers", "--state", "down", "--s") == {"--service", "--state"}
+    assert completed(made, "keepalive-ctl", "token", "me", "--role", "o") == {"operator"}
+
+
 def test_keywords_of_the_language(made: str) -> None:
     assert completed(made, "keepalive-ctl", "config", "keyword", "persistence_t") == {"persistence_timeout"}
 
