@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from keepalive_py.replacing import replace_file
 
 
 def write_json(path: Path, value: Any) -> None:
     """Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
-    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            json.dump(value, stream, indent=1)
-            stream.write("\n")
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
+    replace_file(str(path), json.dumps(value, indent=1).encode() + b"\n", mode=0o644)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -14,8 +14,7 @@ from collections.abc import Callable
 from keepalive_py.daemon import dump, voice
 from keepalive_py.daemon.paths import Paths
 from keepalive_py.daemon.snapshot import Json, Moment, Source, numbers, snapshot, statistics_text
-
-MODE = 0o600
+from keepalive_py.replacing import replace_file
 
 
 class DumpFiles:
@@ -43,7 +42,7 @@ class DumpFiles:
 
     async def write(self, path: str, words: Callable[[], str]) -> None:
         try:
-            await asyncio.to_thread(lambda: replace_file(path, words()))
+            await asyncio.to_thread(lambda: replace_file(path, as_bytes(words())))
         except OSError as error:
             voice.warn(f"Can't open dump file {path} ({error.errno}: {error.strerror})")
 
@@ -64,16 +63,5 @@ class DumpFiles:
         return Moment(self.source, self.started)
 
 
-def replace_file(path: str, text: str) -> None:
-    """All of it or nothing, readable by us alone. What stands in a directory that others may
-    write to is replaced and not followed."""
-    draft = f"{path}.{os.getpid()}.new"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(draft, flags, MODE)
-    try:
-        with open(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
-            stream.write(text)
-        os.replace(draft, path)
-    except BaseException:
-        os.unlink(draft)
-        raise
+def as_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")

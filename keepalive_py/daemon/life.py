@@ -35,7 +35,7 @@ from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
 from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.controlled import Controlled
-from keepalive_py.daemon.dump_files import DumpFiles, replace_file
+from keepalive_py.daemon.dump_files import DumpFiles, as_bytes
 from keepalive_py.daemon.ending import ended
 from keepalive_py.daemon.loading import Ready
 from keepalive_py.daemon.memory import growing, reading
@@ -52,6 +52,7 @@ from keepalive_py.notify.notifier import Notifier
 from keepalive_py.notify.security import account
 from keepalive_py.plan.marks import MarkSettings
 from keepalive_py.probing import Engine
+from keepalive_py.replacing import replace_file
 from keepalive_py.sources.watch import FileWatch
 
 EXIT_OK, EXIT_FATAL, EXIT_PERMISSION = 0, 1, 4
@@ -408,7 +409,8 @@ def save_copy(config: Config) -> None:
         return
     try:
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        replace_file(f"{directory}/keepalived.conf.{time.strftime('%Y%m%d-%H%M%S')}", write(config))
+        path = f"{directory}/keepalived.conf.{time.strftime('%Y%m%d-%H%M%S')}"
+        replace_file(path, as_bytes(write(config)))
     except OSError as error:
         voice.warn(f"Unable to save a copy of the configuration in {directory}: {error.strerror}")
 

@@ -21,12 +21,12 @@ from typing import Any, Final
 
 from keepalive_py.daemon import voice
 from keepalive_py.daemon.options import Options
+from keepalive_py.replacing import replace_file
 from keepalive_py.sources.files import content_of
 
 __all__ = ["StateDirectory", "state_directory"]
 
 OURS_ALONE: Final = 0o700
-FILE_MODE: Final = 0o600
 
 
 def state_directory(options: Options, environment: Mapping[str, str] = os.environ) -> StateDirectory:
@@ -66,7 +66,7 @@ class StateDirectory:
             return False
         with self._lock:
             try:
-                replace_durably(self._made_room(name), content)
+                replace_file(self._made_room(name), content, durable=True)
             except OSError as error:
                 self._say(f"{error.filename or self.path}: {error.strerror}")
                 return False
@@ -137,34 +137,3 @@ def make_directory(path: str) -> None:
     with contextlib.suppress(FileExistsError):
         os.mkdir(path)
         os.chmod(path, OURS_ALONE)
-
-
-def replace_durably(path: str, content: bytes) -> None:
-    """`content` under `path`, there also after a power cut. Raises OSError."""
-    directory, name = os.path.split(path)
-    draft = f"{directory}/.{name}.{os.getpid()}"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(draft)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    descriptor = os.open(draft, flags, FILE_MODE)
-    try:
-        with open(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(draft)
-        raise
-    sync_directory(directory)
-
-
-def sync_directory(path: str) -> None:
-    """The new name, not only the content."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        with contextlib.suppress(OSError):  # not every file system can
-            os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

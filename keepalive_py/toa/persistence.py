@@ -6,13 +6,13 @@ found by modprobe; for that one modprobe.d gets an `install` line with insmod(8)
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from keepalive_py.config.toa import SourceKind, ToaModule
+from keepalive_py.replacing import replace_file
 
 __all__ = ["LOAD", "PARAMETERS", "files", "write"]
 
@@ -55,9 +55,6 @@ def write(content: Mapping[str, str], etc: Path = Path("/etc")) -> list[str]:
                 told.append(f"{path} removed")
         elif not path.exists() or path.read_text() != text:
             path.parent.mkdir(parents=True, exist_ok=True)
-            draft = path.with_name(f".{path.name}.draft")
-            draft.write_text(text)
-            draft.chmod(0o644)
-            os.replace(draft, path)
+            replace_file(str(path), text.encode(), mode=0o644, durable=True)
             told.append(f"{path} written")
     return told

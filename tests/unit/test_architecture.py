@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "keepalive_py"
 TESTS = Path(__file__).resolve().parent
 
 RANKS = {
-    "errors": 0, "net": 0, "turns": 0, "__init__": 0,
+    "errors": 0, "net": 0, "turns": 0, "replacing": 0, "__init__": 0,
     "config": 1,
     "health": 2, "plan": 2,
     "wire": 2.5,  # the values of `plan` travel on the wire

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import errno
 import os
 import sys
@@ -18,6 +17,7 @@ from keepalive_py.config.source import LARGEST, SourceProblem
 from keepalive_py.config.writer import write
 from keepalive_py.daemon.loading import read
 from keepalive_py.daemon.options import DEFAULT_CONFIG
+from keepalive_py.replacing import replace_file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,20 +84,10 @@ def rewritten(file: str, text: str, after: str) -> int:
     if text == after:
         return 0
     path = os.path.realpath(file)
-    draft = f"{path}.{os.getpid()}.new"
     was = os.stat(path)
-    try:
-        with open(draft, "xb") as stream:
-            stream.write(after.encode("utf-8", "surrogateescape"))
-            os.fchmod(stream.fileno(), was.st_mode & 0o7777)
-            if os.geteuid() == 0:
-                os.fchown(stream.fileno(), was.st_uid, was.st_gid)
-            os.fsync(stream.fileno())
-        os.replace(draft, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):  # it could not even be made: that is the news
-            os.unlink(draft)
-        raise
+    owner = (was.st_uid, was.st_gid) if os.geteuid() == 0 else None
+    content = after.encode("utf-8", "surrogateescape")
+    replace_file(path, content, mode=was.st_mode & 0o7777, owner=owner, durable=True)
     print(file)
     return 0
 

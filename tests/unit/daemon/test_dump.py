@@ -9,7 +9,7 @@ from pathlib import Path
 from daemon_rig import Start, virtual_server
 
 from keepalive_py.daemon import dump
-from keepalive_py.daemon.dump_files import DumpFiles, replace_file
+from keepalive_py.daemon.dump_files import DumpFiles
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import paths
 
@@ -144,15 +144,3 @@ async def test_a_dump_that_cannot_be_written_is_said(start: Start) -> None:
     await DumpFiles(rig.supervisor, names, started=0.0).data()
     said = [line for line in rig.lines if "Can't open dump file /nonexistent/keepalived_check.data" in line]
     assert len(said) == 1
-
-
-def test_a_link_that_somebody_laid_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    victim = tmp_path / "victim"
-    victim.write_text("precious")
-    trap = tmp_path / "dump"
-    trap.symlink_to(victim)
-    replace_file(str(trap), "text")
-    assert victim.read_text() == "precious"
-    assert trap.read_text() == "text"
-    assert not trap.is_symlink()
-    assert len(list(tmp_path.iterdir())) == 2  # and no draft is left
