@@ -123,7 +123,7 @@ def prepared(options: Options, words: Sequence[str]) -> int:
         voice.complain(ready.instead_of.errors)
         voice.log.error(f"Generation {ready.generation} runs instead of the files: {ready.why}")
     voice.complain(ready.diagnostics)
-    if ready.config is None or (options.strict and ready.errors):
+    if ready.config is None or ready.lacks_a_file or (options.strict and ready.errors):
         return refused(options, ready)
     open_logs(options, ready.settings)
     for remark in ready.remarks:

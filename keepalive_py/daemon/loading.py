@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.build import Loaded, scripts_of
 from keepalive_py.config.build import load as load_config
-from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Severity, Span
 from keepalive_py.config.includes import escaped
 from keepalive_py.config.model import Config, GlobalDefs
 from keepalive_py.config.preprocess import ReadOptions
@@ -60,9 +60,14 @@ class Ready:
         return [each for each in self.diagnostics if each.severity is Severity.ERROR]
 
     @property
+    def lacks_a_file(self) -> bool:
+        """One that an include asks for in a form that insists (`includer`, `includea`, …, or -e)."""
+        return any(each.exit_class is ExitClass.INCLUDE for each in self.diagnostics)
+
+    @property
     def exit_status_at_start(self) -> int:
-        """Of a configuration that is not run: 6 when there is none, else 2."""
-        return EXIT_CONFIG if self.files else EXIT_NO_CONFIG
+        """Of a configuration that is not run: 6 when it is not all there, else 2."""
+        return EXIT_CONFIG if self.files and not self.lacks_a_file else EXIT_NO_CONFIG
 
 
 def load(options: Options, capture: Capture | None = None) -> Ready:

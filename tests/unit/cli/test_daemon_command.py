@@ -171,6 +171,16 @@ def test_a_start_without_a_configuration(path: str, capsys: pytest.CaptureFixtur
     assert path in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("form", ["includer", "includem", "includea"])
+def test_a_start_without_a_file_that_an_include_insists_on(
+    form: str, written: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As keepalived: it would be half a configuration."""
+    file = "/etc" if form == "includer" else "/nonexistent/web.conf"
+    assert main(["-n", "-G", "-f", written(f"{form} {file}\n{GOOD}")]) == 6
+    assert file in capsys.readouterr().err
+
+
 def test_a_start_with_a_missing_value(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["-n", "-G", "-f", written(BAD["missing value"][0])]) == 2
     assert "connect_timeout" in capsys.readouterr().err
