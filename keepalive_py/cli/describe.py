@@ -74,16 +74,30 @@ def why(server: Row) -> str:
         return order(server["override"])
     if server["pool_weight"] is None:
         return "the sorry server serves"
-    return f"slow start, {server['share']} %" if server["share"] < 100 else ""
+    if server["share"] < 100:
+        return f"slow start, {server['share']} %"
+    unwanted = server["effective_weight"] == 0 and server["configured_weight"] > 0
+    return "its checks want weight 0" if unwanted else ""
 
 
 def failing(server: Row) -> str:
     """The first check that is down."""
     for check in server["checks"]:
-        if not check["up"]:
-            last = check["last"] or {}
-            return f"{check['kind']} {reasons(last) or 'not yet run'}"
+        if check["up"]:
+            continue
+        last = check["last"]
+        if last is not None and last["result"] == "failed":
+            return f"{check['kind']} {reasons(last)}"
+        return f"{check['kind']} {recovering(check) or verdict(last)}"
     return "no check is down"
+
+
+def recovering(check: Row) -> str:
+    """Of one that passes again, and not yet often enough; else ""."""
+    last = check["last"]
+    if check["up"] or last is None or last["result"] != "passed":
+        return ""
+    return f"passed {check['successes']} of {check['rise']} times in a row"
 
 
 def reasons(last: Row) -> str:

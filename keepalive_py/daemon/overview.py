@@ -31,7 +31,7 @@ from keepalive_py.daemon.snapshot import (
 from keepalive_py.health.names import vs_name
 from keepalive_py.health.override import Action, Override
 from keepalive_py.health.service_state import ServerState, ServiceState
-from keepalive_py.health.verdict import Failed
+from keepalive_py.health.verdict import Failed, Passed, Unknown, Verdict
 from keepalive_py.plan.desired import Slot
 
 
@@ -83,5 +83,17 @@ def why_down(server: ServerState) -> str:
     """The reason of the first check that is down; "" for a server that is up."""
     for checker in server.checkers:
         if not checker.up:
-            return checker.last.reason.value if isinstance(checker.last, Failed) else "not checked yet"
+            return why(checker.last)
     return ""
+
+
+def why(last: Verdict | None) -> str:
+    match last:
+        case Failed(reason=reason):
+            return reason.value
+        case Unknown(reason=reason):
+            return f"not known: {reason.value}"
+        case Passed():  # and not yet as often as `rise` wants it
+            return "recovering"
+        case _:
+            return "not checked yet"

@@ -10,7 +10,7 @@ from typing import Any
 
 from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command
-from keepalive_py.cli.describe import server_state, since, verdict
+from keepalive_py.cli.describe import recovering, server_state, since, verdict
 from keepalive_py.cli.paint import Paint, many, milliseconds, sparkline, spoken
 
 Row = dict[str, Any]
@@ -92,6 +92,8 @@ def check_lines(check: Row, paint: Paint) -> Iterator[str]:
         failed = sum(run["passed"] is False for run in history)
         took = milliseconds(check["took"])
         yield f"     latest {sparkline(history)}  {failed} of {len(history)} failed, the last took {took}"
+    if again := recovering(check):
+        yield f"     {again}, then it counts as up"
     if check["failures"]:
         yield f"     {check['failures']} failures in a row, {check['retry']} are forgiven"
 

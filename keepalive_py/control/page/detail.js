@@ -97,7 +97,8 @@ function checkOf(check) {
   const runs = check.history || [], last = check.last || { result: "has not run yet" };
   const curve = spark(`Latency of the last ${runs.length} checks`);
   draw(curve, runs.map((run) => run.took), runs.flatMap((run, at) => (run.passed === false ? [at] : [])));
-  const said = last.result === "failed" ? [last.reason, last.detail].filter(Boolean).join(": ") : last.result === "unknown" ? `not known: ${last.reason} ${last.detail}` : last.detail || last.result;
+  const again = !check.up && last.result === "passed" ? `passed ${check.successes} of ${check.rise} times in a row` : "";
+  const said = again ? again : last.result === "failed" ? [last.reason, last.detail].filter(Boolean).join(": ") : last.result === "unknown" ? `not known: ${last.reason} ${last.detail}` : last.detail || last.result;
   const well = last.result !== "failed" && last.result !== "unknown"; // else it is worth a line of its own
   return h("div", { class: "check" }, h("code", {}, check.kind), curve, h("span", { class: "took" }, took(check.took)),
     h("span", { class: `said ${well ? "" : last.result === "failed" ? "whole bad" : "whole"}`, title: said }, said));

@@ -17,6 +17,7 @@ UP = {
     "override": None,
     "pool_weight": 1,
     "effective_weight": 1,
+    "configured_weight": 1,
     "since": 60.0,
     "checks": [],
 }
@@ -25,6 +26,7 @@ FAILING = {
     "up": False,
     "last": {"result": "failed", "reason": "refused", "detail": "Connection refused"},
 }
+RISING = {**FAILING, "last": {"result": "passed", "detail": ""}, "successes": 1, "rise": 3}
 DRAIN = {"action": "drain", "by": "root", "reason": "new kernel", "since": 0.0, "until": 0.0}
 
 
@@ -67,6 +69,9 @@ def test_a_service_whose_servers_operators_took_is_not_well() -> None:
         ({}, ""),
         ({"alive": False, "checks": [FAILING]}, "TCP_CHECK refused: Connection refused"),
         ({"alive": False, "checks": [{**FAILING, "last": None}]}, "TCP_CHECK not yet run"),
+        ({"alive": False, "checks": [RISING]}, "TCP_CHECK passed 1 of 3 times in a row"),
+        ({"effective_weight": 0}, "its checks want weight 0"),
+        ({"effective_weight": 0, "configured_weight": 0}, ""),
         ({"suppressed": True, "penalty": 3.24}, "it flaps: penalty 3.2"),
         ({"override": DRAIN}, "by root: new kernel"),
         ({"pool_weight": None}, "the sorry server serves"),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
+
 from keepalive_py.daemon.controlled import Controlled
+from keepalive_py.daemon.overview import why
 from keepalive_py.health.override import Action, Override
+from keepalive_py.health.verdict import PASSED, Failed, Reason, Unknown, Verdict
 from keepalive_py.pytest_plugin import Start
 
 CONFIG = """
@@ -31,6 +35,19 @@ virtual_server 10.0.0.1 80 {
 async def overview(controlled: Controlled) -> Any:
     controlled.kept.done.clear()
     return json.loads(b"".join(await controlled.listing("overview", {})))
+
+
+@pytest.mark.parametrize(
+    ("last", "words"),
+    [
+        (Failed(Reason.TIMEOUT), "timeout"),
+        (PASSED, "recovering"),
+        (Unknown(Reason.BAD_ANSWER), "not known: bad-answer"),
+        (None, "not checked yet"),
+    ],
+)
+def test_why_a_check_is_down(last: Verdict | None, words: str) -> None:
+    assert why(last) == words
 
 
 async def test_each_state_of_a_server(mock_daemon: Start) -> None:
