@@ -5,7 +5,6 @@ KeepaliveError
 ├── ConfigError      the operator's: a file says something that cannot be run
 ├── KernelRefused    the kernel said no to one step (errno and hint attached)
 ├── FeatureMissing   this host lacks something (what it needs is attached)
-├── ExportRefused    the routing daemon does not export what it should
 └── WireError        a peer sent bytes that its protocol does not allow
 ```
 
@@ -53,10 +52,6 @@ class FeatureMissing(KeepaliveError):
         super().__init__(f"{feature} is not available here: needs {needs}")
         self.feature = feature
         self.needs = needs
-
-
-class ExportRefused(KeepaliveError):
-    """A routing daemon does not export a route that it should."""
 
 
 class WireError(KeepaliveError):

@@ -88,7 +88,7 @@ async def reply(reader: asyncio.StreamReader) -> list[Line]:
             lines.append((code, text[1:]))
 
 
-HEAD, DETAIL = 1002, 1006
+HEAD: Final = 1002
 
 
 def read_sessions(lines: Sequence[Line], bfd: dict[Address, str]) -> Iterator[Session]:

@@ -17,7 +17,6 @@ from keepalive_py.net import Address, family_of
 
 NAME_LIMIT: Final = 31
 LONGEST_INTERVAL: Final = 4294967  # milliseconds
-MULTIHOP_HOPS: Final = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,9 +86,6 @@ class KeptHere(Kept):
 
     status: ClassVar[str] = "kept: DPVS's agent has no call for it"
 
-    def notice(self, keyword: str) -> tuple[str, str]:
-        return f"`{keyword}` is kept, and does nothing", "it is of DPVS's keepalived"
-
 
 def _block(name: str, inside: KeptNames, doc: str) -> Keyword:
     return Keyword(name, KeptHere(inside), doc=doc, into="kept_blocks", repeated=True, since="ours")

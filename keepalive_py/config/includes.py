@@ -90,14 +90,13 @@ class Include:
 
     pattern: str
     checks: IncludeCheck
-    pattern_at: int
 
 
 def parse_include(text: str) -> Include | None:
     match = _FORM.fullmatch(text)
     if not match:
         return None
-    return Include(match.group(2), _CHECKS_OF_FORM[match.group(1)], match.start(2))
+    return Include(match.group(2), _CHECKS_OF_FORM[match.group(1)])
 
 
 class Missing(enum.Enum):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from keepalive_py.config.control import ControlApi, Webhook
 from keepalive_py.control.host import Host
@@ -43,6 +42,3 @@ class ControlRoom:
     async def last_words(self) -> None:
         """After all that is to be told has happened."""
         await self.webhooks.close()
-
-    def webhook_state(self) -> dict[str, Any]:
-        return self.webhooks.state()

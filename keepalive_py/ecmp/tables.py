@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Modulo = tuple[str, ...]
 Resilient = tuple[str, ...]  # by bucket
 
 

@@ -42,7 +42,6 @@ NUMBERS: Final = {
 PATIENCE: Final = 30.0  # seconds for modprobe
 BUILD_PATIENCE: Final = 600.0  # seconds for dkms, which compiles
 INSMOD: Final = re.compile(r"^insmod (\S+)", re.MULTILINE)
-BUILTIN: Final = re.compile(r"^builtin (\S+)", re.MULTILINE)
 COMPRESSED: Final[dict[str, Callable[[bytes], bytes]]] = {".gz": gzip.decompress, ".xz": lzma.decompress}
 
 Run = Callable[[Sequence[str], float], "subprocess.CompletedProcess[str]"]

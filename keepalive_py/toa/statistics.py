@@ -19,7 +19,7 @@ from typing import Final
 __all__ = ["Counter", "parse", "warnings"]
 
 RENAMED: Final = (("ttm", "toa"), ("synrecv_", "syn_recv_"))
-TAKEN, NOT_TAKEN = "syn_recv_sock_toa", "syn_recv_sock_no_toa"
+TAKEN = "syn_recv_sock_toa"
 OK, MISMATCH = "getname_toa_ok", "getname_toa_mismatch"
 
 
