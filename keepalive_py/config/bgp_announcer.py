@@ -357,8 +357,7 @@ class BgpAnnouncer:
 
     @classmethod
     def finish(cls, draft: Draft) -> None:
-        top = draft.parent.values if draft.parent is not None else {}
-        if top.get("extension bgp_announcer"):
+        if draft.is_second("bgp_announcer"):
             draft.refuse("duplicate", "there already is a bgp_announcer: this one is left out")
         values = draft.values
         defaults = {"interface": "kavip", "drain_interface": "kadrain", "hold_interface": "kahold"}

@@ -32,7 +32,7 @@ from keepalive_py.config.model import Config
 from keepalive_py.config.parser import Parser
 from keepalive_py.config.preprocess import LineReader, ReadOptions
 from keepalive_py.config.real_server import RealServer
-from keepalive_py.config.schema import Draft, Keyword, constructed, finished, keywords_of
+from keepalive_py.config.schema import EXTENSION, Draft, Keyword, constructed, finished, keywords_of
 from keepalive_py.config.source import Source, SourceProblem, directory_of, join
 from keepalive_py.config.virtual_server import Surroundings
 from keepalive_py.config.vrrp import scripts_in
@@ -129,9 +129,6 @@ def language(registry: Registry) -> Language:
 
 def _first_line(kind: Block) -> str:
     return (kind.block.__doc__ or "").strip().split("\n")[0]
-
-
-EXTENSION = "extension "  # before the names of extra blocks, in the values of the top level
 
 
 class _Reading:

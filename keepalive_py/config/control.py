@@ -101,8 +101,7 @@ class ControlApi:
     @classmethod
     def finish(cls, draft: Draft) -> None:
         values = draft.values
-        top = draft.parent.values if draft.parent is not None else {}
-        if top.get("extension control"):
+        if draft.is_second("control"):
             draft.refuse("duplicate", "there already is a control block: this one is left out")
         elif values.get("listen") is None:
             draft.refuse("no-listen", "control has no `listen`: the block is left out")

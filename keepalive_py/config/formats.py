@@ -12,6 +12,7 @@ from typing import Any, Final
 from xml.sax.saxutils import quoteattr
 
 from keepalive_py.config.diagnostics import Diagnostic, Severity, Span
+from keepalive_py.config.render import printable
 
 __all__ = ["checkstyle", "github", "sarif"]
 
@@ -70,11 +71,7 @@ def _uri(path: str) -> str:
 
 
 def _message(each: Diagnostic) -> str:
-    return "\n".join([_printable(each.summary), *map(_printable, filter(None, each.notes))])
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() or char == "\t" else "\ufffd" for char in text)
+    return "\n".join([printable(each.summary), *map(printable, filter(None, each.notes))])
 
 
 def github(diagnostics: Iterable[Diagnostic]) -> str:
@@ -104,7 +101,7 @@ def checkstyle(diagnostics: Iterable[Diagnostic]) -> str:
         by_file.setdefault(each.subject.file if each.subject is not None else "", []).append(each)
     lines = ['<?xml version="1.0" encoding="utf-8"?>', '<checkstyle version="4.3">']
     for file, found in by_file.items():
-        lines += [f"  <file name={quoteattr(_printable(file))}>", *_error_lines(found), "  </file>"]
+        lines += [f"  <file name={quoteattr(printable(file))}>", *_error_lines(found), "  </file>"]
     return "\n".join([*lines, "</checkstyle>", ""])
 
 

@@ -47,8 +47,8 @@ def render_text(diagnostic: Diagnostic, lines: SourceLines, color: bool = False)
 
 def _headline(diagnostic: Diagnostic, color: bool) -> str:
     kind = f"{diagnostic.severity.name.lower()}[{diagnostic.code}]"
-    where = f"{_printable(position(diagnostic.subject))}: " if diagnostic.subject else ""
-    summary = _printable(diagnostic.summary)
+    where = f"{printable(position(diagnostic.subject))}: " if diagnostic.subject else ""
+    summary = printable(diagnostic.summary)
     if not color:
         return f"{where}{kind}: {summary}"
     loud = "1;" + _COLOURS[diagnostic.severity]
@@ -66,9 +66,9 @@ def _excerpt(diagnostic: Diagnostic, lines: SourceLines, color: bool) -> Iterato
         return
     start, end = span.column - 1, max(span.end_column - 1, span.column)
     shown, marked, before = _window(text, start, end)
-    label = f" {_printable(diagnostic.label)}" if diagnostic.label else ""
+    label = f" {printable(diagnostic.label)}" if diagnostic.label else ""
     pointer = "^" * max(1, _cells(marked)) + label
-    yield f"{span.line:>5} | {_printable(shown)}".rstrip()
+    yield f"{span.line:>5} | {printable(shown)}".rstrip()
     pad = "".join(each if each == "\t" else " " * _cells(each) for each in before)
     yield f"      | {pad}{_painted(pointer, _COLOURS[diagnostic.severity]) if color else pointer}"
 
@@ -84,7 +84,7 @@ def _notes(diagnostic: Diagnostic) -> Iterator[str]:
     where = ", ".join([*_block(diagnostic), *_inclusion(diagnostic.subject)])
     for note in (where, *diagnostic.notes):
         if note:
-            yield f"  note: {_printable(note)}"
+            yield f"  note: {printable(note)}"
 
 
 def _block(diagnostic: Diagnostic) -> Iterator[str]:
@@ -102,7 +102,8 @@ def _inclusion(span: Span | None) -> Iterator[str]:
         words = "from"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Without what a terminal would obey."""
     return "".join(each if each.isprintable() or each == "\t" else "\ufffd" for each in text)
 
 

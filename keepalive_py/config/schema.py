@@ -294,6 +294,9 @@ def keywords_of(block: type) -> Iterator[Keyword]:
                 yield declared
 
 
+EXTENSION: Final = "extension "  # before the names of extra blocks, in the values of the top level
+
+
 class Draft:
     """A block while it is being read.
 
@@ -366,6 +369,10 @@ class Draft:
         """Report an error and drop the block."""
         self.report(code, summary, *notes, field=field)
         self.refused = True
+
+    def is_second(self, name: str) -> bool:
+        """Whether the file already has this extra block; asked by one that there is once."""
+        return self.parent is not None and bool(self.parent.values.get(f"{EXTENSION}{name}"))
 
 
 def span_of(line: LogicalLine, word: int) -> Span:

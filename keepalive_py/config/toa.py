@@ -242,8 +242,7 @@ class Toa:
 
     @classmethod
     def finish(cls, draft: Draft) -> None:
-        top = draft.parent.values if draft.parent is not None else {}
-        if top.get("extension toa"):
+        if draft.is_second("toa"):
             draft.refuse("duplicate", "there already is a toa block: this one is left out")
         if not draft.values.get("modules"):
             draft.warn("no-module", "toa names no module: nothing is loaded or verified")

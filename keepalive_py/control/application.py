@@ -15,7 +15,7 @@ from keepalive_py.control.faults import Fault, bad
 from keepalive_py.control.fields import checked_body, checked_query
 from keepalive_py.control.gate import FOREVER, REQUEST, Gate, Place
 from keepalive_py.control.host import Host
-from keepalive_py.control.resource import JSON_TYPE, Answer, Call, Encoded, Resource, Stream
+from keepalive_py.control.resource import JSON_TYPE, Answer, Call, Encoded, Resource, Stream, encoded
 
 LARGEST_BODY: Final = 64 * 1024
 BODY_PATIENCE: Final = 5.0  # seconds for the body of a request
@@ -123,10 +123,6 @@ class Front:
 
 
 PLAIN: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
-
-
-def encoded(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 async def body_of(request: web.Request, resource: Resource) -> dict[str, Any]:

@@ -3,6 +3,7 @@ list there."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -71,3 +72,7 @@ class Resource:
     body: tuple[Field, ...] | None = None
     type: str = JSON_TYPE
     faults: tuple[int, ...] = ()
+
+
+def encoded(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")

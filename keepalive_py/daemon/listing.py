@@ -4,10 +4,11 @@ the same time, and kept for a moment so that nobody can make us do it again and 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Final
+
+from keepalive_py.control.resource import encoded
 
 TURN: Final = 0.003  # seconds of work between two yields
 KEPT: Final = 0.5  # seconds that a list is kept, at least
@@ -17,10 +18,6 @@ PIECE: Final = 64 * 1024  # bytes: what is written at a time
 
 Json = dict[str, Any]
 Rows = Iterable[Json]
-
-
-def encoded(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "backslashreplace")
 
 
 async def joined(head: Mapping[str, object], name: str, rows: Rows) -> list[bytes]:
