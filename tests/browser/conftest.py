@@ -24,11 +24,14 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 
 pytest_plugins = ["keepalive_py.pytest_plugin"]
 
+HERE = Path(__file__).resolve().parent
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One loop for all, and so one browser."""
+    """One loop for all here, and so one browser. Pytest shows every suite's tests, not only ours."""
     for item in items:
-        item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if item.path.parent == HERE:
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -24,9 +24,14 @@ RANKS = {
     "cli": 6, "__main__": 7, "pytest_plugin": 7,
 }  # fmt: skip
 PURE = {"net", "config", "wire", "health", "plan", "ecmp"}
-FORBIDDEN_IN_PURE = {"asyncio", "os", "time", "subprocess", "logging", "select", "threading", "structlog"}
+FORBIDDEN_IN_PURE = {
+    "asyncio", "os", "time", "subprocess", "logging", "select", "threading", "structlog",
+    "pathlib", "io", "glob", "tempfile", "shutil", "datetime", "random", "secrets", "signal", "fcntl",
+    "importlib", "aiohttp", "turns", "replacing",
+}  # fmt: skip
 # `socket` is allowed for its constants and inet_pton; the names that do I/O are not.
 SOCKET_IO = {"socket", "create_connection", "create_server", "getaddrinfo", "gethostname"}
+CALLS_OF_IO = {"open", "input", "print", "__import__"}
 
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
@@ -66,10 +71,16 @@ def test_a_room_imports_only_lower_ranks_and_itself(path: Path) -> None:
 )
 def test_a_pure_room_does_no_io_and_reads_no_clock(path: Path) -> None:
     for module, names in imports(path):
-        top = module.split(".")[0]
+        top = module.removeprefix("keepalive_py.").split(".")[0]
         assert top not in FORBIDDEN_IN_PURE, f"{path.name} imports {module}"
         if top == "socket":
             assert not SOCKET_IO & set(names), f"{path.name} imports {names} of socket"
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Call(func=ast.Name(id=name)):
+                assert name not in CALLS_OF_IO, f"{path.name}:{node.lineno} calls {name}"
+            case ast.Attribute(value=ast.Name(id="socket"), attr=name):
+                assert name not in SOCKET_IO, f"{path.name}:{node.lineno} uses socket.{name}"
 
 
 def test_every_test_module_has_a_name_of_its_own() -> None:
