@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
 
+from keepalive_py import running
 from keepalive_py.errors import KeepaliveError
 from keepalive_py.net import Address
 
@@ -50,25 +49,14 @@ class Routing(Protocol):
 async def run(argv: Sequence[str]) -> str:
     """What a command prints. NoAnswer when it fails or takes too long."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        done = await running.run(argv, PATIENCE)
+    except TimeoutError:  # before OSError, of which it is one
+        raise NoAnswer(f"{argv[0]} takes longer than {PATIENCE:g} s") from None
     except OSError as error:
         raise NoAnswer(f"{argv[0]}: {error.strerror}") from None
-    try:
-        out, trouble = await asyncio.wait_for(child.communicate(), PATIENCE)
-    except TimeoutError:
-        raise NoAnswer(f"{argv[0]} takes longer than {PATIENCE:g} s") from None
-    finally:
-        if child.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                child.kill()
-    if child.returncode:
-        raise NoAnswer(f"{argv[0]}: {last_line(trouble or out)}")
-    return out.decode(errors="replace")
+    if done.status:
+        raise NoAnswer(f"{argv[0]}: {last_line(done.err or done.out)}")
+    return done.out.decode(errors="replace")
 
 
 async def run_json(argv: Sequence[str]) -> Any:

@@ -13,6 +13,8 @@ import signal
 import sys
 from typing import Final, NoReturn
 
+from keepalive_py.running import run
+
 __all__ = ["EXIT_UPGRADE", "SIGNAL", "become", "obstacle", "taken_over"]
 
 SIGNAL: Final = signal.SIGRTMIN + 10
@@ -46,27 +48,17 @@ def command() -> list[str]:
 async def obstacle() -> str:
     """Why the program on the disk cannot take over; "" when it can."""
     try:
-        child = await asyncio.create_subprocess_exec(
-            *command(),
-            "--config-test",
-            cwd=DIRECTORY,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+        done = await run(
+            [*command(), "--config-test"], PATIENCE, cwd=DIRECTORY, err=asyncio.subprocess.STDOUT
         )
+    except TimeoutError:  # before OSError, of which it is one
+        return f"the new program did not read the configuration in {PATIENCE:g} s"
     except OSError as error:
         return f"{sys.executable}: {error.strerror}"
-    try:
-        async with asyncio.timeout(PATIENCE):
-            said, _ = await child.communicate()
-    except TimeoutError:
-        child.kill()
-        await child.wait()
-        return f"the new program did not read the configuration in {PATIENCE:g} s"
-    if child.returncode in RUNS:
+    if done.status in RUNS:
         return ""
-    last = said.decode(errors="replace").strip().rpartition("\n")[2]
-    return f"the new program cannot run the configuration (status {child.returncode}): {last}"
+    last = done.out.decode(errors="replace").strip().rpartition("\n")[2]
+    return f"the new program cannot run the configuration (status {done.status}): {last}"
 
 
 def become() -> NoReturn:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from keepalive_py.running import run
+
 # Where this kernel expects modprobe; daemons often run without /sbin in PATH.
 MODPROBE = Path("/proc/sys/kernel/modprobe")
 LIMIT = 10.0  # s
@@ -23,19 +25,10 @@ async def exists(module: str) -> bool:
 async def _modprobe(*arguments: str) -> bool:
     silent = asyncio.subprocess.DEVNULL
     try:
-        child = await asyncio.create_subprocess_exec(
-            _program(), *arguments, stdin=silent, stdout=silent, stderr=silent
-        )
-    except OSError:
+        done = await run([_program(), *arguments], LIMIT, out=silent, err=silent)
+    except OSError:  # or TimeoutError, which is one
         return False
-    try:
-        return await asyncio.wait_for(child.wait(), LIMIT) == 0
-    except TimeoutError:
-        return False
-    finally:
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+    return done.status == 0
 
 
 def _program() -> str:

@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "keepalive_py"
 TESTS = Path(__file__).resolve().parent
 
 RANKS = {
-    "errors": 0, "net": 0, "turns": 0, "replacing": 0, "__init__": 0,
+    "errors": 0, "net": 0, "turns": 0, "replacing": 0, "running": 0, "__init__": 0,
     "config": 1,
     "health": 2, "plan": 2,
     "wire": 2.5,  # the values of `plan` travel on the wire
@@ -27,7 +27,7 @@ PURE = {"net", "config", "wire", "health", "plan", "ecmp"}
 FORBIDDEN_IN_PURE = {
     "asyncio", "os", "time", "subprocess", "logging", "select", "threading", "structlog",
     "pathlib", "io", "glob", "tempfile", "shutil", "datetime", "random", "secrets", "signal", "fcntl",
-    "importlib", "aiohttp", "turns", "replacing",
+    "importlib", "aiohttp", "turns", "replacing", "running",
 }  # fmt: skip
 # `socket` is allowed for its constants and inet_pton; the names that do I/O are not.
 SOCKET_IO = {"socket", "create_connection", "create_server", "getaddrinfo", "gethostname"}

@@ -143,7 +143,9 @@ async def test_a_module_is_loaded_when_the_family_is_missing(monkeypatch: pytest
     monkeypatch.setattr(modules, "load", load)
     monkeypatch.setattr(GenericNetlink, "bind_family", lambda self, name: bool(loaded))
     monkeypatch.setattr(GenericNetlink, "ask", lambda self, command: memoryview(bytes(4)))
-    await IpvsDataplane().open()
+    plane = IpvsDataplane()
+    await plane.open()
+    await plane.close()
     assert loaded == ["ip_vs"]
 
 
