@@ -52,8 +52,11 @@ class Drains:
             self._seen = seen
 
     def of(self, address: Address, at: float) -> Drain | None:
-        holding = self.holding(at)
-        return holding.get(str(address)) or holding.get(ALL)
+        for name in (str(address), ALL):
+            drain = self.current.get(name)
+            if drain is not None and drain.holds(at):
+                return drain
+        return None
 
     def holding(self, at: float) -> dict[str, Drain]:
         return {name: drain for name, drain in self.current.items() if drain.holds(at)}

@@ -331,7 +331,9 @@ class Work:
             self.drains.read()
         with self.trouble("uplinks"):
             self.look_at_uplinks()
-        changed = [address for address in self.policies if self.judge(address)]
+        uplinks = {name: STANDINGS[seen.state] for name, seen in self.uplinks.items()}
+        required = modules(self.block.modules, self.host.module_standing)
+        changed = [address for address in self.policies if self.judge(address, uplinks, required)]
         if changed or self.addresses_due:
             self.put_addresses()
         if changed:
@@ -340,17 +342,14 @@ class Work:
         with self.trouble("status"):
             self.write_status(running=True)
 
-    def judge(self, address: Address) -> bool:
+    def judge(
+        self, address: Address, uplinks: Mapping[str, Standing], required: Mapping[str, Standing]
+    ) -> bool:
+        """Whether it moved. `uplinks` and `required` modules are the same for all addresses."""
         now = self.host.now
         vip, policy = self.vips[address], self.policies[address]
-        fit = self.fits[address] = fitness(
-            Evidence(
-                self.witness.services(vip),
-                vip.at_least,
-                {name: STANDINGS[seen.state] for name, seen in self.uplinks.items()},
-                modules(self.block.modules, self.host.module_standing),
-            )
-        )
+        evidence = Evidence(self.witness.services(vip), vip.at_least, uplinks, required)
+        fit = self.fits[address] = fitness(evidence)
         drain = self.drain_of(address)
         before = policy.state
         moved = policy.judge(Sight(fit.standing, drain is not None, self.is_quiet(address)), now)
