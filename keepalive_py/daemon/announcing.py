@@ -478,6 +478,8 @@ class Work:
             except NoAnswer as error:
                 self.lost_sessions()
                 self.complain(f"routing daemon: {error}")
+            except Exception as error:  # a mistake of ours: it is asked again
+                voice.mistake("the announcer's questions", error)
             pause = HURRY if self.confirmation.pending else self.block.poll
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ask.wait(), pause)

@@ -92,6 +92,8 @@ class PressureWatch:
                 if str(error) != said:
                     said = str(error)
                     voice.warn(f"local addresses: their sessions cannot be counted: {error}")
+            except Exception as error:  # a mistake of ours: the next look is another one
+                voice.mistake("local addresses' ports", error)
 
     def take(self, seen: Sight) -> None:
         """Say what is new about it."""

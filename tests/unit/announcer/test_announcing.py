@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from keepalive_py.announcer.drains import ALL, Drain
+from keepalive_py.announcer.routing import Exports, Session
+from keepalive_py.daemon import announcing, voice
 from keepalive_py.daemon.announcing import COUNTED_EVERY
 from keepalive_py.dataplane.port import Counters
 from keepalive_py.pytest_plugin import Start
@@ -95,3 +98,31 @@ async def test_a_drain_ends_when_its_time_is_over(lb: Daemon) -> None:
     count(lb, 99)
     await lb.advance(4)
     await lb.expect_announced()
+
+
+async def test_an_answer_that_we_stumble_over_is_not_the_last(
+    mock_daemon: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = 0
+
+    class Odd:
+        name = "bird"
+
+        async def sessions(self) -> list[Session]:
+            nonlocal questions
+            questions += 1
+            if questions == 1:
+                raise KeyError("neighbour")
+            return [Session("up1", None, True, "Established")]
+
+        async def exported(self, sessions: Sequence[Session]) -> Exports:
+            return {session.name: frozenset() for session in sessions}
+
+    monkeypatch.setitem(announcing.ROUTING, "bird", lambda place: Odd())
+    before = voice.mistakes["the announcer's questions"]
+    config = CONFIG.format(directory=tmp_path).replace("rise 0", "rise 0\n routing_daemon bird")
+    lb = await mock_daemon(config)
+    await lb.advance(30)
+    assert questions > 1
+    assert voice.mistakes["the announcer's questions"] == before + 1
+    assert announcer(lb).sessions["up1"].established

@@ -14,7 +14,7 @@ import pytest
 from daemon_rig import config_of
 
 from keepalive_py.daemon import local_addresses as room
-from keepalive_py.daemon import voice
+from keepalive_py.daemon import pressure, voice
 from keepalive_py.daemon.local_addresses import LocalAddresses, wanted_of
 from keepalive_py.daemon.pressure import PressureWatch, Sight
 from keepalive_py.net import Address
@@ -227,3 +227,21 @@ def test_the_hosts_own_connections_do_not_choose_an_ipv6_local_address() -> None
 
     assert lifetimes in made
     assert lifetimes not in wire.add_local_address(ONE, 2, sequence=1, flags=0)
+
+
+async def test_a_look_that_we_stumble_over_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = asyncio.Queue[int]()
+
+    def look() -> Sight:
+        loop.call_soon_threadsafe(looks.put_nowait, 1)
+        raise ValueError("a line of /proc that is none")
+
+    loop = asyncio.get_running_loop()
+    monkeypatch.setattr(pressure, "EVERY", 0.0)
+    before = voice.mistakes["local addresses' ports"]
+    task = loop.create_task(PressureWatch(active=True, look=look).run())
+    async with asyncio.timeout(30):
+        await looks.get()
+        await looks.get()
+    task.cancel()
+    assert voice.mistakes["local addresses' ports"] > before
