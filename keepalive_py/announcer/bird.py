@@ -29,6 +29,7 @@ Line = tuple[int, str]  # code and text
 
 class Bird:
     name = "bird"
+    wants_gap = False
 
     def __init__(self, place: str = "") -> None:
         self.socket = place or SOCKET

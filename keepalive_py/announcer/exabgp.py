@@ -40,6 +40,7 @@ class Exabgp:
     """`place`: the name of its pipes (exabgp.api.pipename), with their directory if it is not the usual."""
 
     name = "exabgp"
+    wants_gap = False
 
     def __init__(self, place: str = "") -> None:
         self.pipes = str(Path(RUN, place or NAME))

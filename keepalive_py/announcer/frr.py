@@ -34,6 +34,7 @@ class Frr:
     """`place`: a pathspace (as in `vtysh -N`), or with a slash in it the directory of its sockets."""
 
     name = "frr"
+    wants_gap = True
 
     def __init__(self, place: str = "") -> None:
         self.directory = Path(place) if "/" in place else Path(RUN, place)

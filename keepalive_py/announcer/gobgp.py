@@ -21,6 +21,7 @@ class Gobgp:
     """`place`: HOST:PORT of its API."""
 
     name = "gobgp"
+    wants_gap = False
 
     def __init__(self, place: str = "") -> None:
         host, _, port = place.rpartition(":")

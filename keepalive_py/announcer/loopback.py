@@ -1,10 +1,10 @@
 """Addresses of ours on a few interfaces, each on one of them: virtual addresses on the three of
 their positions, FULLNAT's local addresses on the interfaces that they are given.
 
-A move is a deletion and an addition, next to each other in one batch: with BIRD and with FRR no
-moment was seen at which a switch had lost the route. What is found different is put right the next
-time: an address that somebody took away comes back. An address that is not ours is left where it is,
-and named.
+A move is an addition and then a deletion, as the kernel tells of them: a routing daemon that hears of
+the deletion first withdraws the route for a moment, unless it is one that wants it so (`gap`). What is
+found different is put right the next time: an address that somebody took away comes back. An address
+that is not ours is left where it is, and named.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 import errno
 import os
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -56,11 +56,13 @@ class Loopback(Generic[P]):
         interfaces: Mapping[P, str],
         *,
         mark: wire.Mark = wire.VIRTUAL,
+        gap: bool = False,
     ) -> None:
         self.kernel = kernel
         self.ownership = ownership
         self.interfaces = dict(interfaces)
         self.mark = mark
+        self.gap = gap
         self.last: dict[Address, P] = {}
 
     def prepare(self) -> None:
@@ -103,13 +105,34 @@ class Loopback(Generic[P]):
         if steps:
             claimed = [(step.address, step.name) for step in steps if step.add]
             self._remember(lambda: self.ownership.claim(claimed), outcome)
-            failed = self.kernel.batch([step.request(index[step.name]) for step in steps])
-            for place, number in failed.items():
-                step = steps[place]
-                if number != (errno.EEXIST if step.add else errno.EADDRNOTAVAIL):
-                    outcome.refused.append(f"{step}: {os.strerror(number)}")
+            if self.gap:
+                self._send(steps, index, outcome)
+            else:
+                removals = [step for step in steps if not step.add]
+                moving = {step.address for step in removals}
+                self._send([step for step in steps if step.add], index, outcome, moving)
+                self._send(removals, index, outcome)
         ours, _, _ = self._read()
         self._remember(lambda: self.ownership.settle(ours), outcome)
+
+    def _send(
+        self,
+        steps: Sequence[Step],
+        index: Mapping[str, int],
+        outcome: Outcome,
+        moving: Collection[Address] = (),
+    ) -> None:
+        """Of those that are `moving`, everybody has heard in the end."""
+        told = [
+            (step.address, index[step.name])
+            for step in steps
+            if step.address in moving and step.address.version == 6  # of IPv4 the kernel tells at once
+        ]
+        failed = self.kernel.batch([step.request(index[step.name]) for step in steps], told=told)
+        for place, number in failed.items():
+            step = steps[place]
+            if number != (errno.EEXIST if step.add else errno.EADDRNOTAVAIL):
+                outcome.refused.append(f"{step}: {os.strerror(number)}")
 
     def _remember(self, write: Callable[[], None], outcome: Outcome) -> None:
         """What cannot be written down is no reason to do nothing where the kernel remembers it."""

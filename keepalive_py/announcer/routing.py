@@ -36,9 +36,14 @@ class Session:
 
 
 class Routing(Protocol):
-    """A routing daemon that is only ever read. Both raise NoAnswer."""
+    """A routing daemon that is only ever read. Both raise NoAnswer.
+
+    `wants_gap`: it takes note of an address that moves between interfaces only if it leaves the old
+    one first. FRR 8.4 goes on announcing an address as the first interface has it when it comes to
+    another one and then leaves the first; when it leaves first, its peers see no gap all the same."""
 
     name: str
+    wants_gap: bool
 
     async def sessions(self) -> list[Session]: ...
 

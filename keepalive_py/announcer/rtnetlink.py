@@ -8,10 +8,12 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Final, TypeVar
 
 from keepalive_py.errors import FeatureMissing, KernelRefused
+from keepalive_py.net import Address
 from keepalive_py.wire import netlink
 from keepalive_py.wire import rtnetlink as wire
 
@@ -20,12 +22,16 @@ T = TypeVar("T")
 NETLINK_ROUTE: Final = 0
 DATAGRAM: Final = 1 << 17
 PATIENCE: Final = struct.pack("ll", 5, 0)  # seconds that the kernel may take to answer
+UNTOLD: Final = (
+    0.1  # seconds that are waited for the kernel to tell of new addresses; a kernel at ease takes 1 ms
+)
 AT_ONCE: Final = 128  # messages of a batch, so that their answers fit the socket's buffer
 
 MARKS_SINCE: Final = (5, 18)  # IFA_PROTO
 
 Encode = Callable[..., bytes]
 Request = tuple[Encode, tuple[object, ...]]  # called with these, and a sequence number
+Place = tuple[Address, int]  # an address on the interface of that index
 
 
 class Rtnetlink:
@@ -51,13 +57,17 @@ class Rtnetlink:
     def neighbours(self) -> list[wire.Neighbour]:
         return self._dump(wire.RTM_GETNEIGH, wire.Neighbour)
 
-    def batch(self, requests: Sequence[Request]) -> dict[int, int]:
+    def batch(self, requests: Sequence[Request], *, told: Collection[Place] = ()) -> dict[int, int]:
         """Run all, in order, in as few sends as fit. What failed: position and errno; one
-        failure does not stop the rest."""
+        failure does not stop the rest. Where `told` names places that the requests make, returns
+        when every listener has been told of them, or after UNTOLD."""
         failed: dict[int, int] = {}
-        for start in range(0, len(requests), AT_ONCE):
-            part = self._send(requests[start : start + AT_ONCE])
-            failed.update((start + position, number) for position, number in part.items())
+        with _Notices() if told else contextlib.nullcontext() as notices:
+            for start in range(0, len(requests), AT_ONCE):
+                part = self._send(requests[start : start + AT_ONCE])
+                failed.update((start + position, number) for position, number in part.items())
+            if notices is not None:
+                notices.wait(set(told))
         return failed
 
     def ensure_dummy(self, name: str) -> wire.Link:
@@ -127,6 +137,35 @@ def _hint(number: int) -> str:
 def kernel_version() -> tuple[int, ...]:
     """As 6.12."""
     return tuple(int(word) for word in re.findall(r"\d+", os.uname().release)[:2])
+
+
+class _Notices:
+    """What the kernel tells everybody of addresses. It has an IPv6 address at once and tells of it later,
+    from a queue (addrconf_dad_work), but of one that goes at once."""
+
+    def __init__(self) -> None:
+        self._socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, NETLINK_ROUTE)
+
+    def __enter__(self) -> _Notices:
+        self._socket.bind((0, wire.ADDRESS_GROUPS))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    def wait(self, places: set[Place]) -> None:
+        deadline = time.monotonic() + UNTOLD
+        while places and (left := deadline - time.monotonic()) > 0:
+            self._socket.settimeout(left)
+            try:
+                heard = self._socket.recv(DATAGRAM)
+            except OSError:  # the time is over, or there was too much to hear
+                return
+            for message in netlink.messages(memoryview(heard)):
+                if message.type == wire.RTM_NEWADDR:
+                    entry = wire.decode(message.type, message.payload)
+                    if isinstance(entry, wire.InterfaceAddress):
+                        places.discard((entry.address, entry.ifindex))
 
 
 class Listener:

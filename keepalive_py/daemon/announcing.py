@@ -180,8 +180,9 @@ class Work:
         self.listener = listener
         self.ownership = Ownership(block.state_directory)
         self.drains = Drains(block.state_directory)
-        self.loopback = Loopback(self.kernel, self.ownership, interfaces_of(block))
         self.routing = routing_of(block)
+        gap = self.routing is not None and self.routing.wants_gap
+        self.loopback = Loopback(self.kernel, self.ownership, interfaces_of(block), gap=gap)
         self.witness = Witness(host, sorry_counts=block.sorry_counts, warm_up=block.warm_up)
         self.confirmation = Confirmation(block.confirm_time)
         self.vips: dict[Address, Vip] = {}

@@ -63,7 +63,9 @@ class Namespace:
         child = self.call(subprocess.Popen, argv, text=True, stdin=pipe, stdout=pipe, stderr=pipe)
         text, trouble = child.communicate(stdin, timeout=LIMIT)
         if child.returncode:
-            raise LabError(f"{self.name}: {' '.join(argv)} <<< {stdin.strip()}\n{trouble.strip()}")
+            raise LabError(
+                f"{self.name}: {' '.join(argv)} <<< {stdin.strip()}\n{trouble.strip() or text.strip()}"
+            )
         return text
 
     def proc_net(self, name: str) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from keepalive_py.announcer.rtnetlink import Listener, Request, Rtnetlink
+from keepalive_py.announcer.rtnetlink import Listener, Place, Request, Rtnetlink
 from keepalive_py.net import Address
 from keepalive_py.wire import rtnetlink as wire
 
@@ -92,7 +92,7 @@ class MemoryNetwork(Rtnetlink):
             self.set_link(name)
         return self._links[name]
 
-    def batch(self, requests: Sequence[Request]) -> dict[int, int]:
+    def batch(self, requests: Sequence[Request], *, told: Collection[Place] = ()) -> dict[int, int]:
         failed: dict[int, int] = {}
         for place, (encode, (address, index)) in enumerate(requests):
             self.requests += 1

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from keepalive_py.announcer.rtnetlink import Rtnetlink
 from keepalive_py.ecmp import linux
 from keepalive_py.ecmp.flow import Flow, NextHop
 from keepalive_py.net import Protocol
+from keepalive_py.wire import netlink
+from keepalive_py.wire import rtnetlink as wire
 
 NAMES = {Position.ANNOUNCE: "kavip", Position.DRAIN: "kadrain", Position.HOLD: "lo"}
 V4, V6 = ip_address("192.0.2.1"), ip_address("2001:db8::1")
@@ -49,6 +53,28 @@ def test_addresses_move_between_interfaces_that_are_made(home: Namespace, tmp_pa
     assert "tentative" not in home.output(["ip", "-6", "addr"])
     ours.place({})
     assert where(home, V4) == where(home, V6) == []
+
+
+def test_whoever_listens_hears_of_the_new_place_before_the_old_one_goes(
+    home: Namespace, tmp_path: Path
+) -> None:
+    """Or a routing daemon withdraws the route. Of an IPv6 address the kernel tells late."""
+    ours = loopback(home, tmp_path)
+    ours.place({V4: Position.ANNOUNCE, V6: Position.ANNOUNCE})
+    ears = home.call(socket.socket, socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_NONBLOCK, 0)
+    ears.bind((0, wire.ADDRESS_GROUPS))
+    heard: list[tuple[object, bool]] = []
+    with ears:
+        for position in [Position.DRAIN, Position.ANNOUNCE] * 4:
+            ours.place({V4: position, V6: position})
+            with suppress(BlockingIOError):
+                while True:
+                    for message in netlink.messages(memoryview(ears.recv(1 << 17))):
+                        entry = wire.decode(wire.RTM_NEWADDR, message.payload)
+                        assert isinstance(entry, wire.InterfaceAddress)
+                        heard.append((entry.address, message.type == wire.RTM_NEWADDR))
+    for address in (V4, V6):
+        assert [new for each, new in heard if each == address] == [True, False] * 8
 
 
 def test_the_kernel_keeps_our_mark_so_a_foreign_twin_is_safe(home: Namespace, tmp_path: Path) -> None:

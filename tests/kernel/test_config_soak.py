@@ -36,7 +36,9 @@ LACKING = lacking("ipvsadm", "ip")
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=LACKING)
 
 SECONDS = float(os.environ.get("KEEPALIVE_SOAK_SECONDS", "30"))
-SEED = int(os.environ.get("KEEPALIVE_SOAK_SEED", str(random.randrange(10**6))))
+LONG = "KEEPALIVE_SOAK_SECONDS" in os.environ
+# The same in every run of the suite, another one in each long run.
+SEED = int(os.environ.get("KEEPALIVE_SOAK_SEED", str(random.randrange(10**6) if LONG else 1)))
 KILLS = 2 if SECONDS < 120 else int(SECONDS / 40)
 SETTLING = 25  # edits before the first look at memory
 LEAST_EDITS = 40

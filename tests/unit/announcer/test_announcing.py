@@ -107,6 +107,7 @@ async def test_an_answer_that_we_stumble_over_is_not_the_last(
 
     class Odd:
         name = "bird"
+        wants_gap = False
 
         async def sessions(self) -> list[Session]:
             nonlocal questions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keepalive_py.announcer.drains import ALL, Drain, Drains
 from keepalive_py.announcer.loopback import Loopback, Position
 from keepalive_py.announcer.ownership import Ownership
-from keepalive_py.announcer.rtnetlink import Request
+from keepalive_py.announcer.rtnetlink import Place, Request
 from keepalive_py.testing import MemoryNetwork
 
 NAMES = {Position.ANNOUNCE: "kavip", Position.DRAIN: "kadrain", Position.HOLD: "kahold"}
@@ -29,7 +29,7 @@ class Kernel(MemoryNetwork):
         super().__init__(*(name for name in INDEX if name != "lo"), marks=marks)
         self.patience = 10**9
 
-    def batch(self, requests: Sequence[Request]) -> dict[int, int]:
+    def batch(self, requests: Sequence[Request], *, told: Collection[Place] = ()) -> dict[int, int]:
         found: dict[int, int] = {}
         for place, request in enumerate(requests):
             if self.requests >= self.patience:

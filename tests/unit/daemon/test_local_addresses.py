@@ -44,7 +44,9 @@ class Kernel:
             for (address, index), proto in self.held.items()
         ]
 
-    def batch(self, requests: Sequence[tuple[object, tuple[Address, int]]]) -> dict[int, int]:
+    def batch(
+        self, requests: Sequence[tuple[object, tuple[Address, int]]], *, told: object = ()
+    ) -> dict[int, int]:
         failed = {}
         for place, (encode, key) in enumerate(requests):
             if encode is wire.delete_address:
