@@ -65,7 +65,7 @@ MOST_PASSES = 100
 # A file with so many broken lines is not a configuration. A line with a NUL or one that
 # takes long to fail weighs more.
 MOST_BROKEN = 1000
-MOST_BROKEN_IN_ALL = 10_000
+MOST_BROKEN_IN_ALL = 3_000
 _HEAVY = 50
 # Odd references that are looked at; looking for what was meant takes time.
 MOST_TROUBLES = 1000
