@@ -19,6 +19,9 @@ from lab.waiting import eventually
 PAUSE = 0.2  # s between an answer and the next word
 PATIENCE = 20.0  # s for an answer: TCP may have to repeat a word
 AGAIN = 1.0  # s until a datagram is repeated
+# Of datagrams, and none twice: the node would take a new flow from the port of one that ended for
+# the old one, for minutes. Below the ports that the kernel gives by itself.
+_ports = itertools.count(10_000)
 
 
 class Greeter:
@@ -150,8 +153,9 @@ class Flow:
 
     async def _datagrams(self) -> None:
         mouth = Mouth()
+        anywhere = "::" if ":" in self._end[0] else "0.0.0.0"
         transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: mouth, remote_addr=self._end
+            lambda: mouth, local_addr=(anywhere, next(_ports)), remote_addr=self._end
         )
         try:
             for word in self._words():
