@@ -249,3 +249,43 @@ CHECKERS = [
 ]  # fmt: skip
 
 CASES = [*LANGUAGE, *SERVERS, *CHECKERS]
+
+NOBODY = "script_user nosuch"
+
+
+def misc(path: str) -> str:
+    return in_check("MISC_CHECK", f"misc_path {path}")
+
+
+# What -t says of the host: statuses only, for a host without the accounts `nosuch` and `keepalived_script`.
+HOST = [
+    case("script", misc("/bin/true"), 6),
+    case("script in PATH", misc("true"), 6),
+    case("no such script", misc("/nonexistent"), 0),
+    case("no such command", misc("nosuchcommand"), 0),
+    case("a directory", misc("/usr/bin"), 6),
+    case("not executable", misc("/etc/passwd"), 6),
+    case(
+        "not executable, security",
+        defs("enable_script_security") + in_server("notify_up /etc/passwd root"),
+        0,
+    ),
+    case("directory in quorum_up", in_service("quorum_up /usr/bin"), 6),
+    case("directory of VRRP", "vrrp_instance V {\nnotify_master /usr/bin\n}\n" + BASE, 6),
+    case("script_user", defs(NOBODY) + BASE, 5),
+    case("script_user, group", defs("script_user root nosuch") + BASE, 5),
+    case("script_user, check", defs(NOBODY) + misc("/bin/true"), 5),
+    case("script_user, notify", defs(NOBODY) + in_server("notify_up /bin/true"), 5),
+    case("user of startup_script", defs("startup_script /bin/true nosuch") + BASE, 5),
+    case("user of notify_up", in_server("notify_up /bin/true nosuch"), 0),
+    case("user of quorum_up", in_service("quorum_up /bin/true nosuch"), 0),
+    case("user of a FIFO's script", defs("lvs_notify_fifo_script /bin/true nosuch") + BASE, 0),
+    case("no default user, check", defs("enable_script_security") + misc("/bin/true"), 5),
+    case("no default user, notify", defs("enable_script_security") + in_server("notify_up /nonexistent"), 5),
+    case(
+        "no default user, VRRP",
+        defs("enable_script_security") + "vrrp_instance V {\nnotify_master /bin/true\n}\n" + BASE,
+        5,
+    ),
+    case("no default user needed", defs("enable_script_security") + in_server("notify_up /bin/true root"), 0),
+]

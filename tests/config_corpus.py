@@ -18,7 +18,7 @@ DIRECTORY = Path(__file__).parent / "unit" / "config" / "corpus"
 REASONS = {
     "accident": "2.2.7 stumbles over a word that it does not expect",
     "crash": "2.2.7 crashes: 134 and 139 are signals",
-    "host": "whether accounts and scripts exist is looked at when the daemon starts",
+    "host": "whether accounts and scripts exist is no matter of the text: see `config_cases.HOST`",
     "newer": "2.2.7 does not know the keyword",
     "order": "keepalived looks for the value only after it has looked for the sorry server",
     "ours": "a word of our own",

@@ -6,7 +6,7 @@ import sys
 from typing import TextIO
 
 from keepalive_py.cli.report import show
-from keepalive_py.config.diagnostics import Severity, exit_status
+from keepalive_py.config.diagnostics import Severity
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
 
@@ -34,7 +34,7 @@ def report(ready: Ready, options: Options, out: TextIO) -> int:
     show(ready.diagnostics, out)
     for remark in ready.remarks:
         print(remark, file=out)
-    status = exit_status(ready.diagnostics)
+    status = ready.exit_status_of_test
     if options.strict and not status and any(each.severity is Severity.ERROR for each in ready.diagnostics):
         return EXIT_NO_CONFIG
     return status

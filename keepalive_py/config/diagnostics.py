@@ -87,17 +87,17 @@ class Diagnostic:
     exit_class: ExitClass | None = None
 
 
-def exit_status(diagnostics: Iterable[Diagnostic]) -> int:
-    """What `keepalived -t` ends with: 0, 2, 4, 5 or 6.
+def exit_status(diagnostics: Iterable[Diagnostic], besides: ExitClass = ExitClass.OK) -> int:
+    """What `keepalived -t` ends with: 0, 2, 4, 5 or 6. `besides` is what the text does not show.
 
     A missing parameter ends keepalived on the spot (2), so nothing later is ever seen;
     otherwise the largest class decides. keepalived(8) documents 3, 4 and 5 where the
     program gives 4, 5 and 6 (keepalived issue 2457).
     """
-    classes = {diagnostic.exit_class or ExitClass.OK for diagnostic in diagnostics}
+    classes = {diagnostic.exit_class or ExitClass.OK for diagnostic in diagnostics} | {besides}
     if ExitClass.MISSING_PARAMETER in classes:
         return 2
-    worst = max(classes, default=ExitClass.OK)
+    worst = max(classes)
     if worst is ExitClass.OK:
         return 0
     if worst <= ExitClass.FATAL:

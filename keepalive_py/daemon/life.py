@@ -24,7 +24,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from keepalive_py.checkers import REGISTRY
-from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
 from keepalive_py.control.room import ControlRoom
@@ -311,7 +310,7 @@ class Life:
         if ready.config is None:
             return unfit(self.options, self.ready, ready)
         log = self.config.global_defs.reload_check_config
-        if log is not None and exit_status(ready.diagnostics):
+        if log is not None and ready.exit_status_of_test:
             write_complaints(log, ready)
             return f"New config failed validation, see {log} for details"
         # An older one ran before: what is wrong with it, it was run with.

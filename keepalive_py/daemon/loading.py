@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.config.build import Loaded, scripts_of
 from keepalive_py.config.build import load as load_config
-from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Severity, Span, exit_status
 from keepalive_py.config.includes import escaped
 from keepalive_py.config.model import Config, GlobalDefs
 from keepalive_py.config.preprocess import ReadOptions
@@ -24,7 +24,7 @@ from keepalive_py.config.provenance import Written
 from keepalive_py.config.source import Source
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.vetting import Vetting
-from keepalive_py.notify.security import ScriptPolicy
+from keepalive_py.notify.security import NOT_THERE, ScriptPolicy
 from keepalive_py.sources.capture import Capture, Recorder, Replay
 from keepalive_py.sources.files import FileSystem
 from keepalive_py.sources.template import Rendered, rendered
@@ -43,6 +43,7 @@ class Ready:
     policy: ScriptPolicy = ScriptPolicy(None)
     remarks: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()  # of the remarks, those about checks that are left out
+    wrong_account: bool = False  # keepalived counts an account that is not there as a mistake
     files: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # files and patterns whose change means another configuration
     capture: Capture = Capture("")
@@ -63,6 +64,11 @@ class Ready:
     def lacks_a_file(self) -> bool:
         """One that an include asks for in a form that insists (`includer`, `includea`, …, or -e)."""
         return any(each.exit_class is ExitClass.INCLUDE for each in self.diagnostics)
+
+    @property
+    def exit_status_of_test(self) -> int:
+        """Of `-t`."""
+        return exit_status(self.diagnostics, ExitClass.GENERAL if self.wrong_account else ExitClass.OK)
 
     @property
     def exit_status_at_start(self) -> int:
@@ -157,11 +163,14 @@ def judged(loaded: Loaded) -> Ready:
     vetting = Vetting(ScriptPolicy.of(config.global_defs))
     diagnostics = loaded.diagnostics
     vetted = with_sender(vetting.run(config))
-    if not any(vetting.judge(script).script for script in scripts_of(config)):
+    scripts = set(scripts_of(config))
+    if not {vetting.fate(script) for script in scripts} - NOT_THERE:
         diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
     watched = (*loaded.watched, *script_files(config))
     remarks, disabled = tuple(vetting.remarks), tuple(vetting.disabled)
-    return Ready(vetted, diagnostics, vetting.policy, remarks, disabled, loaded.files, watched)
+    nobody = vetting.policy.default is None and any(script.user is None for script in scripts)
+    wrong = vetting.wrong or nobody
+    return Ready(vetted, diagnostics, vetting.policy, remarks, disabled, wrong, loaded.files, watched)
 
 
 def script_files(config: Config) -> list[str]:

@@ -15,11 +15,12 @@ from typing import Final, TypeVar
 from keepalive_py.config.check import CheckConfig
 from keepalive_py.config.kinds import Script
 from keepalive_py.config.model import Config, GlobalDefs, NotifyFifo, RealServer, VirtualServer
-from keepalive_py.notify.security import Fate, ScriptPolicy, Vetted, vet
+from keepalive_py.notify.security import NOT_THERE, Fate, ScriptPolicy, Vetted, vet
 
 VIOLATION: Final = "SECURITY VIOLATION - check scripts are being executed but script_security not enabled."
 WHY_REMOVED: Final = {
     Fate.NOT_FOUND: "Disabling misc script {} since not found/accessible",
+    Fate.NOT_EXECUTABLE: "Disabling misc script {} since not found/accessible",
     Fate.REFUSED: "Disabling misc script {} due to insecure",
     Fate.NO_USER: "Unable to set default user for misc script {} - removing",
 }
@@ -30,12 +31,14 @@ T = TypeVar("T")
 @dataclass(slots=True)
 class Vetting:
     """One pass over a configuration. `remarks` are log lines, each once; `disabled` those about checks
-    that are left out."""
+    that are left out. `wrong`: the configuration asks for an account that this host does not have, where
+    keepalived counts that as a mistake (not for notify scripts that name one)."""
 
     policy: ScriptPolicy
     remarks: dict[str, None] = field(default_factory=dict)
     disabled: dict[str, None] = field(default_factory=dict)
     known: dict[Script, Vetted] = field(default_factory=dict)
+    wrong: bool = False
 
     def remark(self, text: str) -> None:
         self.remarks[text] = None
@@ -45,21 +48,27 @@ class Vetting:
         settings = self.settings(config.global_defs)
         servers = tuple(self.virtual_server(vs) for vs in config.virtual_servers)
         fates = {vetted.fate for vetted in self.known.values()}
-        if fates:
+        if fates or self.policy.unknown_user:
             for text in self.policy.remarks:
                 self.remark(text)
-        if not self.policy.enforce and fates & {Fate.RUNS, Fate.INSECURE}:
+        self.wrong |= self.policy.unknown_user
+        if not self.policy.enforce and fates - NOT_THERE:
             self.remark(f"{VIOLATION} There are insecure scripts." if Fate.INSECURE in fates else VIOLATION)
         return dataclasses.replace(config, global_defs=settings, virtual_servers=servers)
 
     def settings(self, settings: GlobalDefs) -> GlobalDefs:
         return changed(
             settings,
-            startup_script=self.script(settings.startup_script),
-            shutdown_script=self.script(settings.shutdown_script),
+            startup_script=self.boundary_script(settings.startup_script),
+            shutdown_script=self.boundary_script(settings.shutdown_script),
             notify_fifo=self.fifo(settings.notify_fifo),
             lvs_notify_fifo=self.fifo(settings.lvs_notify_fifo),
         )
+
+    def boundary_script(self, script: Script | None) -> Script | None:
+        vetted = self.script(script)
+        self.wrong |= script is not None and self.judge(script).fate is Fate.NO_USER
+        return vetted
 
     def fifo(self, fifo: NotifyFifo | None) -> NotifyFifo | None:
         return None if fifo is None else changed(fifo, script=self.script(fifo.script))
@@ -91,6 +100,7 @@ class Vetting:
             why = WHY_REMOVED[vetted.fate].format(words)
             self.remark(why)
             self.disabled[why] = None
+            self.wrong |= vetted.fate is Fate.NO_USER
         return None if vetted.script is None else changed(check, script=vetted.script)
 
     def script(self, script: Script | None, use: str = "notify") -> Script | None:
@@ -100,6 +110,10 @@ class Vetting:
         if vetted.fate is Fate.NO_USER:
             self.remark(f"Failed to set default user for {use} script {script.command} - ignoring")
         return vetted.script
+
+    def fate(self, script: Script) -> Fate:
+        """What becomes of it, without a word: it may be one that keepalived runs beside us."""
+        return (self.known.get(script) or vet(script, self.policy)).fate
 
     def judge(self, script: Script) -> Vetted:
         vetted = self.known.get(script)

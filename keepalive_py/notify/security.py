@@ -44,9 +44,13 @@ class Fate(enum.Enum):
 
     RUNS = "runs"
     INSECURE = "runs although insecure"
-    NOT_FOUND = "disabled, not found or not executable"
+    NOT_FOUND = "disabled, not found"
+    NOT_EXECUTABLE = "disabled, not executable"
     REFUSED = "disabled, insecure"
     NO_USER = "disabled, no user to run it as"
+
+
+NOT_THERE = frozenset({Fate.NOT_FOUND, Fate.NO_USER})
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,27 +64,29 @@ class Vetted:
 
 @dataclass(frozen=True, slots=True)
 class ScriptPolicy:
-    """`default` is who runs a script that names nobody; None: such a script is disabled."""
+    """`default` is who runs a script that names nobody; None: such a script is disabled.
+    `unknown_user` says that the configuration names an account that does not exist."""
 
     default: Account | None
     enforce: bool = False
     symlink_paths: bool = False
     supplementary: bool = False
     remarks: tuple[str, ...] = ()
+    unknown_user: bool = False
 
     @classmethod
     def of(cls, settings: GlobalDefs) -> ScriptPolicy:
         """script_user; else the account `keepalived_script`; else, unless script security is
         on, the daemon's own."""
-        user = settings.script_user or DEFAULT_USER
+        user, group = settings.script_user or DEFAULT_USER, settings.script_group
         remarks: tuple[str, ...] = ()
+        unknown_user = False
         try:
-            default: Account | None = account(
-                user, settings.script_group, supplementary=settings.set_supplementary_groups
-            )
+            default: Account | None = account(user, group, supplementary=settings.set_supplementary_groups)
         except LookupError:
-            remarks = (f"Script user '{user}' does not exist",)
-            fallback = settings.script_user is None and not settings.enable_script_security
+            remarks = (absent(user, group),)
+            unknown_user = settings.script_user is not None
+            fallback = not unknown_user and not settings.enable_script_security
             default = daemon_account() if fallback else None
         return cls(
             default,
@@ -88,6 +94,7 @@ class ScriptPolicy:
             settings.use_symlink_paths,
             settings.set_supplementary_groups,
             remarks,
+            unknown_user,
         )
 
     def account_of(self, script: Script) -> Account | None:
@@ -108,6 +115,15 @@ def account(user: str, group: str | None = None, *, supplementary: bool = False)
     return Account(entry.pw_uid, gid, groups)
 
 
+def absent(user: str, group: str | None) -> str:
+    """Which of the two does not exist, for the log."""
+    try:
+        account(user, None)
+    except LookupError:
+        return f"Script user '{user}' does not exist"
+    return f"Script group '{(group or '').removeprefix(':')}' does not exist"
+
+
 def daemon_account() -> Account:
     return Account(os.geteuid(), os.getegid(), tuple(os.getgroups()))
 
@@ -117,7 +133,7 @@ def vet(script: Script, policy: ScriptPolicy) -> Vetted:
     try:
         who = policy.account_of(script)
     except LookupError:
-        return Vetted(Fate.NO_USER, None, (f"Script user '{script.user}' does not exist",))
+        return Vetted(Fate.NO_USER, None, (absent(script.user or "", script.group),))
     if who is None:
         return Vetted(Fate.NO_USER, None)
     if script.argv[0].startswith("<"):  # "can this file be opened?", for a shell to answer
@@ -141,7 +157,7 @@ def judged(
         return Vetted(Fate.REFUSED, None, (*remarks, f"Wrong file type found in script path '{written}'."))
     if not may_execute(real, status, who):
         text = f"WARNING - script '{written}' is not executable for uid:gid {who.uid}:{who.gid} - disabling."
-        return Vetted(Fate.NOT_FOUND, None, (*remarks, text))
+        return Vetted(Fate.NOT_EXECUTABLE, None, (*remarks, text))
     path = written if policy.symlink_paths else real
     usable = dataclasses.replace(script, argv=(path, *script.argv[1:]))
     if not runs_with_root(status, who) or (is_safe(written) and is_safe(real)):

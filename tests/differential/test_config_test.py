@@ -12,7 +12,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from config_cases import CASES, MAIN, Case
+from config_cases import CASES, HOST, MAIN, Case
 from config_corpus import WHERE, Entry, entries
 
 KEEPALIVED = shutil.which("keepalived") or ""
@@ -60,6 +60,12 @@ def test_cases(case: Case, tmp_path: Path) -> None:
     lay_out(case, tmp_path)
     listed = case.status if case.theirs is None else case.theirs
     assert agrees(status_of(tmp_path), listed, case.reason)
+
+
+@pytest.mark.parametrize("case", HOST, ids=str)
+def test_what_the_host_has(case: Case, tmp_path: Path) -> None:
+    lay_out(case, tmp_path)
+    assert status_of(tmp_path) == case.status
 
 
 def sampled(where: str) -> list[Entry]:

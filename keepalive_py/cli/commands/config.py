@@ -14,7 +14,7 @@ from keepalive_py import __version__
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.dry_run import dry_run
 from keepalive_py.cli.report import show
-from keepalive_py.config.diagnostics import Diagnostic, exit_status
+from keepalive_py.config.diagnostics import Diagnostic
 from keepalive_py.config.diff import diff
 from keepalive_py.config.formats import checkstyle, github, sarif
 from keepalive_py.config.render import as_json
@@ -63,7 +63,7 @@ def format_arguments(parser: argparse.ArgumentParser) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """The exit status of `keepalived -t`."""
     ready = load(options_of(arguments, arguments.file))
-    status = exit_status(ready.diagnostics)
+    status = ready.exit_status_of_test
     if arguments.format in FORMATS:
         print(FORMATS[arguments.format](ready.diagnostics), end="")
         return status

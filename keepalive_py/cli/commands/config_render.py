@@ -10,7 +10,6 @@ from typing import Final
 
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.report import show
-from keepalive_py.config.diagnostics import exit_status
 from keepalive_py.daemon.loading import load
 from keepalive_py.daemon.options import Options
 from keepalive_py.sources import template as templates
@@ -57,7 +56,7 @@ def checked(options: Options) -> int:
     show(ready.diagnostics, sys.stderr)
     for remark in ready.remarks:
         print(remark, file=sys.stderr)
-    return exit_status(ready.diagnostics)
+    return ready.exit_status_of_test
 
 
 COMMAND = Command("config render", "a configuration out of a template and values", arguments, run)

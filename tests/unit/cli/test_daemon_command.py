@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from config_cases import HOST, Case
 
 from keepalive_py.cli.daemon import main
 
@@ -142,6 +143,19 @@ def test_a_missing_script_is_told_and_is_no_error(written: Write, capsys: pytest
 
 
 # --dry-run
+
+
+@pytest.mark.parametrize("case", HOST, ids=str)
+def test_what_the_host_has_counts_as_with_keepalived(case: Case, written: Write) -> None:
+    assert isinstance(case.text, str)
+    assert main(["-t", "-f", written(case.text)]) == case.status
+
+
+def test_a_script_group_that_does_not_exist_is_named(
+    written: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-t", "-f", written("global_defs {\n script_user root nosuch\n}\n" + GOOD)]) == 5
+    assert capsys.readouterr().err == "Script group 'nosuch' does not exist\n"
 
 
 def test_a_dry_run_prints_the_steps(written: Write, capsys: pytest.CaptureFixture[str]) -> None:

@@ -66,7 +66,7 @@ def test_a_missing_script_is_disabled(directory: Path) -> None:
 def test_a_script_that_cannot_be_executed_is_disabled(directory: Path) -> None:
     path = made(directory / "x.sh", 0o644)
     vetted = vet(script(path), ScriptPolicy(ROOT))
-    assert vetted.fate is Fate.NOT_FOUND
+    assert vetted.fate is Fate.NOT_EXECUTABLE
     assert vetted.remarks == (f"WARNING - script '{path}' is not executable for uid:gid 0:0 - disabling.",)
 
 
@@ -75,7 +75,7 @@ def test_a_directory_that_the_user_may_not_search_disables_the_script(directory:
     inner = directory / "inner"
     inner.mkdir(0o700)
     path = made(inner / "x.sh")
-    assert vet(script(path), ScriptPolicy(NOBODY)).fate is Fate.NOT_FOUND
+    assert vet(script(path), ScriptPolicy(NOBODY)).fate is Fate.NOT_EXECUTABLE
     assert vet(script(path), ScriptPolicy(ROOT)).fate is Fate.RUNS
 
 
