@@ -123,6 +123,7 @@ class Parser:
         draft = parent.values.get(keyword.into) if kind.merged else None
         if draft is None:
             draft = Draft(kind.block, title_of(line), line.span, self.diagnostics, head, parent)
+            draft.ours = parent.ours or keyword.since == "ours"
             if kind.merged:
                 parent.values[keyword.into] = draft
         hook(draft, "opened")

@@ -13,7 +13,7 @@ from keepalive_py.config.spelling import nearest
 __all__ = ["Remarks"]
 
 MOST_OWNERS = 3
-IGNORED = "the line is ignored, as in keepalived"
+IGNORED = "the line is ignored"
 
 
 class Remarks:
@@ -78,14 +78,15 @@ class Remarks:
         )
 
     def keyword(self, line: LogicalLine, keyword: Keyword, draft: Draft) -> None:
-        """What is to be said of the keyword itself."""
+        """What is to be said of the keyword itself. That keepalived does not know a block says all of
+        what stands in it."""
         if keyword.deprecated:
             summary = f"`{line.keyword}` is deprecated, use {keyword.deprecated}"
             exit_class = None if keyword.quietly else ExitClass.DEPRECATED
             self.add(line, "deprecated", summary, exit_class, context=draft)
         if keyword.idle:
             self.note(line, "no-effect", f"`{keyword.name}` has no effect here", keyword.idle)
-        if keyword.since == "ours" and not self.own_file:
+        if keyword.since == "ours" and not (self.own_file or draft.ours):
             summary = f"keepalived does not know `{keyword.name}`"
             self.note(line, "own-keyword", summary, "in keepalive_py.conf it would not disturb keepalived")
 
@@ -95,7 +96,8 @@ class Remarks:
         self.add(line, "repeated", summary, exit_class, note, context=draft)
 
     def unknown_keyword(self, line: LogicalLine, draft: Draft, title: str, known: Iterable[str]) -> None:
-        self._unknown(line, draft, title, known, "unknown-keyword", IGNORED)
+        note = IGNORED if draft.ours or self.own_file else f"{IGNORED}, as in keepalived"
+        self._unknown(line, draft, title, known, "unknown-keyword", note)
 
     def unknown_block(self, line: LogicalLine, draft: Draft, grammar: Grammar) -> None:
         if self._suspect is None and draft.title and line.words[0].text in self.language.top.keywords:

@@ -302,7 +302,7 @@ class Draft:
 
     `values` holds field name -> value; `written` where each written field was set; `head` what
     stood behind the block's own keyword; `parent` the enclosing block; `context` what its
-    kind of block needs from outside.
+    kind of block needs from outside; `ours` says that keepalived does not know the block.
     """
 
     __slots__ = (
@@ -310,6 +310,7 @@ class Draft:
         "context",
         "diagnostics",
         "head",
+        "ours",
         "parent",
         "refused",
         "title",
@@ -333,6 +334,7 @@ class Draft:
         self.diagnostics = diagnostics
         self.head = head
         self.parent = parent
+        self.ours = False
         self.context: Any = None
         self.values: dict[str, Any] = {}
         self.written: dict[str, Span] = {}

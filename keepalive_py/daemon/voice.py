@@ -18,11 +18,13 @@ from keepalive_py.health.facts import fields
 from keepalive_py.health.verdict import Reason
 
 SECURITY_CODE = "script-security"
+OWN_CODE = "own-keyword"
 
 SAID_EVERY: Final = 60.0  # seconds from one traceback to the next of the same place
 DIFFERENT: Final = 1000
 
 log = structlog.get_logger()
+LEVELS: Final = {Severity.NOTE: "info", Severity.WARNING: "warning", Severity.ERROR: "error"}
 mistakes: Counter[str] = Counter()  # of ours in this process, by where
 _told: dict[object, float] = {}
 
@@ -44,12 +46,18 @@ def warn(text: str) -> None:
 
 
 def complain(diagnostics: Iterable[Diagnostic]) -> None:
-    """What is wrong with a configuration, each in one line as keepalived logs it."""
+    """What is wrong with a configuration, each in one line as keepalived logs it. Words of our own are no
+    fault: all of them get one line, and `-t` names each."""
+    own: list[Diagnostic] = []
     for each in diagnostics:
-        if each.code == SECURITY_CODE:  # the judge of the scripts says it, with what is insecure
-            continue
-        level = log.error if each.severity is Severity.ERROR else log.warning
-        level(diagnostic_line(each), kind="diagnostic", code=each.code)
+        if each.code == OWN_CODE:
+            own.append(each)
+        elif each.code != SECURITY_CODE:  # the judge of the scripts says that, with what is insecure
+            line = diagnostic_line(each)
+            getattr(log, LEVELS[each.severity])(line, kind="diagnostic", code=each.code)
+    if own:
+        more = f", nor {len(own) - 1} other words of this configuration" if len(own) > 1 else ""
+        log.info(diagnostic_line(own[0]) + more, kind="diagnostic", code=OWN_CODE)
 
 
 def diagnostic_line(diagnostic: Diagnostic) -> str:

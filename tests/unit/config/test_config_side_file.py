@@ -75,6 +75,27 @@ def test_in_the_main_file_they_work_too_with_a_note():
     assert {each.code for each in answer.diagnostics} == {"own-keyword"}
 
 
+def test_a_block_of_ours_is_noted_once_and_not_what_stands_in_it():
+    text = """\
+bgp_announcer {
+    prefix 192.0.2.0/24
+    hold_down 3
+    daemon bird {
+        protocol uplink
+    }
+}
+"""
+    noted = [each for each in loaded(text).diagnostics if each.code == "own-keyword"]
+    assert [each.summary for each in noted] == ["keepalived does not know `bgp_announcer`"]
+
+
+def test_a_line_that_is_ignored_in_a_block_of_ours_is_no_matter_of_keepalived():
+    (unknown,) = (
+        each for each in loaded("bgp_announcer {\nx 1\n}\n").diagnostics if each.code == "unknown-keyword"
+    )
+    assert unknown.notes == ("the line is ignored",)
+
+
 def test_a_group_that_is_not_there():
     answer = loaded(SERVICE, ADDED)
     assert problems(answer)[0] == "unknown-group"

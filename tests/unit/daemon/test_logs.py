@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 import structlog
 
-from keepalive_py.daemon import logs, sinks
+from keepalive_py.config.diagnostics import Diagnostic, Severity
+from keepalive_py.daemon import logs, sinks, voice
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.sinks import Console, LogFile, LogLine, Stream, Syslog, SyslogSocket
 
@@ -194,6 +195,20 @@ def test_structlog_goes_to_the_sinks_with_its_fields(pipe: tuple[int, int]) -> N
     (line,) = os.read(pipe[0], 9999).decode().splitlines()
     assert json.loads(line)["vs"] == "v"
     assert json.loads(line)["message"] == "Lost quorum"
+
+
+def test_words_of_ours_get_one_line_and_notes_are_no_warnings() -> None:
+    note = Diagnostic(Severity.NOTE, "kept-block", "kept")
+    own = [Diagnostic(Severity.NOTE, "own-keyword", f"keepalived does not know `{word}`") for word in "abc"]
+    with structlog.testing.capture_logs() as told:
+        voice.complain([own[0], Diagnostic(Severity.ERROR, "x", "wrong"), own[1], note, own[2]])
+        voice.complain(own[:1])
+    assert [(line["log_level"], line["event"]) for line in told] == [
+        ("error", "wrong"),
+        ("info", "kept"),
+        ("info", "keepalived does not know `a`, nor 2 other words of this configuration"),
+        ("info", "keepalived does not know `a`"),
+    ]
 
 
 @pytest.mark.parametrize(
