@@ -5,6 +5,7 @@ It must come before the virtual_server whose BFD_CHECK names it. The file has mi
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
@@ -101,15 +102,22 @@ class BfdInstance:
             draft.refuse("no-neighbor", f"bfd_instance {draft.head} has no neighbor_ip: it is left out")
         elif source is not None and family_of(source) is not family_of(neighbor):
             draft.refuse("family", f"{source} and {neighbor} are of two families", "the instance is left out")
-        elif neighbor in _neighbors(draft):
-            draft.refuse("duplicate", f"{neighbor} already has a bfd_instance", "this one is left out")
+        elif (taken := _same_session(draft)) is not None:
+            summary = f"bfd_instance {taken.name} already is for {neighbor}"
+            note = "this one is left out; two for a neighbor each need a source_ip of their own"
+            draft.refuse("duplicate", summary, note)
         ttl = values.get("ttl", 255)
         if values.get("max_hops", 0) > ttl:
             draft.report("max-hops", f"max_hops is above ttl: {ttl} is used", field="max_hops")
             values["max_hops"] = ttl
 
 
-def _neighbors(draft: Draft) -> set[Address]:
-    """Those of the instances above this one."""
+def _same_session(draft: Draft) -> BfdInstance | None:
+    """The instance above this one that has its packets too: of the same neighbor, and of the same address
+    here, as far as both name one."""
+    values = draft.values
+    source, multihop = values.get("source"), values.get("multihop", False)
     everything = draft.parent.values if draft.parent else {}
-    return {instance.neighbor for instance in everything.get("bfd_instances", {}).values()}
+    above: Iterable[BfdInstance] = everything.get("bfd_instances", {}).values()
+    alike = (each for each in above if (each.neighbor, each.multihop) == (values["neighbor"], multihop))
+    return next((each for each in alike if None in (source, each.source) or source == each.source), None)

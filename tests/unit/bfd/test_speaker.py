@@ -247,6 +247,17 @@ def test_another_neighbour_is_another_session(loop: HandDriven, make: Make) -> N
     assert other.reports == [UP, TOLD]
 
 
+def test_two_sessions_with_one_neighbour_from_two_addresses_are_two(loop: HandDriven, make: Make) -> None:
+    ours = make("127.0.5.1", "127.0.5.9")
+    second = BfdInstance(name="second", neighbor=ip_address("127.0.5.9"), source=ip_address("127.0.5.2"))
+    ours.speaker.apply({"peer": ours.instance, "second": second})
+    neighbour = make("127.0.5.9", "127.0.5.1")
+    loop.run(10)
+    assert ours.speaker.voices["peer"].session.up
+    assert not ours.speaker.voices["second"].session.up
+    assert neighbour.reports == [UP]
+
+
 def test_an_instance_that_is_gone_leaves_nothing_behind(loop: HandDriven, make: Make) -> None:
     end = make("127.0.7.1", "127.0.7.2")
     end.speaker.apply({})
