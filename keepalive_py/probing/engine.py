@@ -26,6 +26,9 @@ from keepalive_py.probing.wheel import NOWHERE, Entry, Wheel
 __all__ = ["Engine", "Loop", "Report", "Subscription", "Trouble"]
 
 TICK: Final = 0.010
+# A probe begins in the tick that is nearest to its due time, so that the time between two is the
+# configured one in the mean, and not longer by a part of a tick.
+EARLY: Final = TICK / 2
 BATCH: Final = 256  # events taken at a time
 STARTS: Final = 64  # probes started at a time
 CHILD_COST: Final = 16  # what starting a child takes, in probes
@@ -66,7 +69,7 @@ class Subscription:
         """Is a verdict of a probe that began at `started` for us? A success may come early, a
         failure not: that many failures in that time is what the operator has configured."""
         early = GOOD_NEWS if type(verdict) is Passed else SLACK
-        return not self.suspended and self.due <= started + early * self.delay
+        return not self.suspended and self.due <= started + EARLY + early * self.delay
 
 
 class Job:
@@ -120,7 +123,8 @@ class Job:
         if self.due == FOREVER:
             self.engine.wheel.take(self)
         else:
-            self.engine.wheel.put(self, self.due)
+            early = EARLY if self.due > self.started + TICK else 0.0
+            self.engine.wheel.put(self, self.due - early)
 
 
 class Engine:
@@ -353,7 +357,7 @@ class Engine:
         statistics.started += 1
         statistics.in_flight += 1
         statistics.children += job.checker.child
-        statistics.late.add(now - job.due)
+        statistics.late.add(max(0.0, now - job.due))
         job.flying = True
         job.started = now
         probe = job.checker.probe

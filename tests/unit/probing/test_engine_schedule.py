@@ -62,7 +62,7 @@ def test_the_interval_counts_from_the_end_of_a_run(virtual: Virtual) -> None:
     assert v.times("a") == pytest.approx([0.0, 5.0], abs=0.05)
 
 
-def test_no_run_is_early(virtual: Virtual) -> None:
+def test_a_run_is_in_the_tick_next_to_its_time(virtual: Virtual) -> None:
     v = virtual()
     for number in range(200):
         v.listen(f"{number}", instant, every=1.0, first_in=number * 0.00317)
@@ -70,7 +70,33 @@ def test_no_run_is_early(virtual: Virtual) -> None:
     v.loop.run(0.99)
 
     for number in range(200):
-        assert number * 0.00317 - 1e-3 <= v.times(f"{number}")[0] <= number * 0.00317 + 0.0101
+        assert v.times(f"{number}")[0] == pytest.approx(number * 0.00317, abs=0.0051)
+
+
+def test_the_time_between_two_runs_is_in_the_mean_what_was_asked_for(virtual: Virtual) -> None:
+    v = virtual()
+    v.listen("a", instant, every=1.0, first_in=0.0031)
+    v.listen("b", instant, every=0.3371)
+
+    v.loop.run(300.0)
+
+    assert len(v.times("a")) == 301
+    assert len(v.times("b")) == pytest.approx(300 / 0.3371, rel=0.015)
+
+
+def test_a_run_that_is_wanted_at_once_waits_for_the_next_tick(virtual: Virtual) -> None:
+    v = virtual()
+
+    def clock() -> float:
+        v.loop.now += 1e-5
+        return float(v.loop.now)
+
+    v.engine.clock = clock
+    v.listen("a", instant, every=0.0, first_in=0.0031)
+
+    v.loop.run(1.0)
+
+    assert 95 <= len(v.times("a")) <= 101
 
 
 def test_a_due_probe_that_cannot_start_waits_and_is_counted_late(virtual: Virtual) -> None:
