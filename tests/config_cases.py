@@ -263,6 +263,7 @@ HOST = [
     case("script in PATH", misc("true"), 6),
     case("no such script", misc("/nonexistent"), 0),
     case("no such command", misc("nosuchcommand"), 0),
+    case("a file to open", misc('"</dev/null"'), 0),
     case("a directory", misc("/usr/bin"), 6),
     case("not executable", misc("/etc/passwd"), 6),
     case(
@@ -278,6 +279,7 @@ HOST = [
     case("script_user, notify", defs(NOBODY) + in_server("notify_up /bin/true"), 5),
     case("user of startup_script", defs("startup_script /bin/true nosuch") + BASE, 5),
     case("user of notify_up", in_server("notify_up /bin/true nosuch"), 0),
+    case("script of VRRP", "vrrp_instance V {\nnotify_master /bin/true root\n}\n" + BASE, 6),
     case("user of quorum_up", in_service("quorum_up /bin/true nosuch"), 0),
     case("user of a FIFO's script", defs("lvs_notify_fifo_script /bin/true nosuch") + BASE, 0),
     case("no default user, check", defs("enable_script_security") + misc("/bin/true"), 5),

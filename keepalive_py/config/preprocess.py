@@ -451,11 +451,12 @@ class LineReader:
         return None
 
     def _uncommented_again(self, text: Text, place: Place) -> Text:
+        """A line that is a comment as a whole is meant so: a definition can switch lines off."""
         again, unclosed = uncomment(text)
         if unclosed is not None:
             self._tell_quote(unclosed, place)
         before = text.strip()
-        if len(again) < len(before) and before.text.startswith(again.text):
+        if again.text and len(again) < len(before) and before.text.startswith(again.text):
             comment = place.part(before, len(again), len(before))
             self.diagnostics.add(complaints.comment_after_expansion(comment))
         return again

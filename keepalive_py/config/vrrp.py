@@ -136,9 +136,11 @@ def scripts_in(block: KeptBlock) -> Iterator[Script]:
         words = line.split(maxsplit=1)
         if words and words[0] in SCRIPT_KEYWORDS:
             with suppress(BadValue):
-                command = shell_words(line)[1:2]
-                if command:
-                    yield Script(argv(command[0]), command[0], where=block.where)
+                command, user, group = [*shell_words(line)[1:4], "", "", ""][:3]
+                if words[0] == "script":
+                    user = group = ""
+                if arguments := argv(command):
+                    yield Script(arguments, command, user or None, group or None, block.where)
 
 
 SCRIPT_KEYWORDS: Final = {

@@ -24,7 +24,7 @@ from keepalive_py.config.provenance import Written
 from keepalive_py.config.source import Source
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.vetting import Vetting
-from keepalive_py.notify.security import NOT_THERE, ScriptPolicy
+from keepalive_py.notify.security import NO_SCRIPT, ScriptPolicy
 from keepalive_py.sources.capture import Capture, Recorder, Replay
 from keepalive_py.sources.files import FileSystem
 from keepalive_py.sources.template import Rendered, rendered
@@ -164,7 +164,7 @@ def judged(loaded: Loaded) -> Ready:
     diagnostics = loaded.diagnostics
     vetted = with_sender(vetting.run(config))
     scripts = set(scripts_of(config))
-    if not {vetting.fate(script) for script in scripts} - NOT_THERE:
+    if not {vetting.fate(script) for script in scripts} - NO_SCRIPT:
         diagnostics = tuple(each for each in diagnostics if each.code != SECURITY)
     watched = (*loaded.watched, *script_files(config))
     remarks, disabled = tuple(vetting.remarks), tuple(vetting.disabled)

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from keepalive_py.config.check import CheckConfig
 from keepalive_py.config.kinds import Script
 from keepalive_py.config.model import Config, GlobalDefs, NotifyFifo, RealServer, VirtualServer
-from keepalive_py.notify.security import NOT_THERE, Fate, ScriptPolicy, Vetted, vet
+from keepalive_py.notify.security import NO_SCRIPT, Fate, ScriptPolicy, Vetted, vet
 
 VIOLATION: Final = "SECURITY VIOLATION - check scripts are being executed but script_security not enabled."
 WHY_REMOVED: Final = {
@@ -52,7 +52,7 @@ class Vetting:
             for text in self.policy.remarks:
                 self.remark(text)
         self.wrong |= self.policy.unknown_user
-        if not self.policy.enforce and fates - NOT_THERE:
+        if not self.policy.enforce and fates - NO_SCRIPT:
             self.remark(f"{VIOLATION} There are insecure scripts." if Fate.INSECURE in fates else VIOLATION)
         return dataclasses.replace(config, global_defs=settings, virtual_servers=servers)
 

@@ -44,13 +44,14 @@ class Fate(enum.Enum):
 
     RUNS = "runs"
     INSECURE = "runs although insecure"
+    OPENS = "a file that a shell tries to open"
     NOT_FOUND = "disabled, not found"
     NOT_EXECUTABLE = "disabled, not executable"
     REFUSED = "disabled, insecure"
     NO_USER = "disabled, no user to run it as"
 
 
-NOT_THERE = frozenset({Fate.NOT_FOUND, Fate.NO_USER})
+NO_SCRIPT = frozenset({Fate.NOT_FOUND, Fate.NO_USER, Fate.OPENS})  # to script security
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,8 @@ class ScriptPolicy:
         try:
             default: Account | None = account(user, group, supplementary=settings.set_supplementary_groups)
         except LookupError:
-            remarks = (absent(user, group),)
             unknown_user = settings.script_user is not None
+            remarks = (absent(user, group),)
             fallback = not unknown_user and not settings.enable_script_security
             default = daemon_account() if fallback else None
         return cls(
@@ -136,8 +137,8 @@ def vet(script: Script, policy: ScriptPolicy) -> Vetted:
         return Vetted(Fate.NO_USER, None, (absent(script.user or "", script.group),))
     if who is None:
         return Vetted(Fate.NO_USER, None)
-    if script.argv[0].startswith("<"):  # "can this file be opened?", for a shell to answer
-        return Vetted(Fate.RUNS, dataclasses.replace(script, argv=(SHELL, "-c", script.command)))
+    if script.command.startswith("<"):  # "can this file be opened?", for a shell to answer
+        return Vetted(Fate.OPENS, dataclasses.replace(script, argv=(SHELL, "-c", script.command)))
     written, remarks = located(script.argv[0])
     if written is None:
         return Vetted(Fate.NOT_FOUND, None, remarks)

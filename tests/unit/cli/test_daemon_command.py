@@ -151,6 +151,11 @@ def test_what_the_host_has_counts_as_with_keepalived(case: Case, written: Write)
     assert main(["-t", "-f", written(case.text)]) == case.status
 
 
+def test_a_notify_script_of_vrrp_without_its_user_does_not_count(written: Write) -> None:
+    text = "vrrp_instance V {\n notify_master /bin/true nosuch\n}\n" + GOOD
+    assert main(["-t", "-f", written(text)]) == 0
+
+
 def test_a_script_group_that_does_not_exist_is_named(
     written: Write, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -238,6 +238,12 @@ def test_a_hash_out_of_a_definition_begins_a_comment_and_that_is_told() -> None:
     assert exit_status(reading.diagnostics) == 0
 
 
+def test_a_definition_may_switch_lines_off() -> None:
+    reading = read("$OFF=${_HASH}\n$ON=\n$OFF a 1\n$ON b 2\n")
+    assert shape(reading) == ["b|2"]
+    assert codes(reading) == []
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
