@@ -288,6 +288,13 @@ def test_a_definition_that_leads_back_to_itself_is_an_error(text: str) -> None:
 MULTI = "$M=\\\n  a1 x \\\n# comment\n   \n  a2 y \\\n  a3\n"
 
 
+@pytest.mark.parametrize("comment", ["# x", "  # x", "# x \\", "a2 # x \\"])
+def test_a_comment_does_not_end_a_definition(comment: str) -> None:
+    reading = read(f"$M=\\\na1 \\\n{comment}\na3\n$M")
+    assert [line for line in shape(reading) if line != "a2"] == ["a1", "a3"]
+    assert codes(reading) == []
+
+
 @pytest.mark.parametrize(
     ("use", "lines"),
     [
