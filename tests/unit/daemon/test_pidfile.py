@@ -21,7 +21,7 @@ sys.stdin.read()
 
 
 def test_the_pid_and_a_newline_are_written_with_mode_0644_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o177)
+    before = os.umask(0o077)
     try:
         pid_file = PidFile(str(tmp_path / "run" / "x.pid"))
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -179,3 +181,15 @@ async def real(troubles: Troubles) -> AsyncIterator[RealEngine]:
     await engine.close()
     assert not engine.descriptors
     assert engine.statistics.in_flight == 0
+
+
+@pytest.fixture
+def icmp() -> None:
+    """For tests that ping."""
+    if os.geteuid() != 0 and not pings_without_rights():
+        pytest.skip("needs CAP_NET_RAW or net.ipv4.ping_group_range")
+
+
+def pings_without_rights() -> bool:
+    low, high = map(int, Path("/proc/sys/net/ipv4/ping_group_range").read_text().split())
+    return low <= os.getegid() <= high

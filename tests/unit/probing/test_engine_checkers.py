@@ -178,6 +178,7 @@ async def test_the_reply_of_a_udp_service_must_fit(real: Any, reply: bytes, pass
 # ICMP.
 
 
+@pytest.mark.usefixtures("icmp")
 @pytest.mark.parametrize("address", ["127.0.0.1", "127.1.2.3", "::1"])
 async def test_an_address_that_replies_passes(real: Any, address: str) -> None:
     assert await real.ask(PingCheck(target=at(0, address))) == PASSED

@@ -76,18 +76,6 @@ async def test_an_icmp_error_is_a_refusal(real: Any) -> None:
 # ICMP echo.
 
 
-def may_ping() -> bool:
-    return os.geteuid() == 0 or pings_without_rights()
-
-
-def pings_without_rights() -> bool:
-    low, high = map(int, Path("/proc/sys/net/ipv4/ping_group_range").read_text().split())
-    return low <= os.getegid() <= high
-
-
-needs_icmp = pytest.mark.skipif(not may_ping(), reason="needs CAP_NET_RAW or net.ipv4.ping_group_range")
-
-
 def ping(address: str, source: Source | None = None, timeout: float = 0.5) -> Any:
     def probe() -> Probe:
         seconds = yield Ping(parse_address(address), timeout, source=source or Source())
@@ -129,8 +117,7 @@ def socket_kind(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
             pytest.skip("needs CAP_NET_RAW")
         monkeypatch.setattr(pings, "open_socket", only_raw)
     else:
-        if not may_ping():
-            pytest.skip("our group is outside net.ipv4.ping_group_range")
+        request.getfixturevalue("icmp")
         monkeypatch.setattr(pings, "open_socket", only_unprivileged)
     return str(request.param)
 
@@ -151,7 +138,7 @@ async def test_hundreds_share_one_socket(real: Any, socket_kind: str) -> None:
     real.engine.pings.close()
 
 
-@needs_icmp
+@pytest.mark.usefixtures("icmp")
 async def test_what_cannot_be_sent_fails_at_once(real: Any) -> None:
     """A broadcast address: sendto(2) says EACCES, and no packet leaves."""
     verdict = await real.run(ping("255.255.255.255", timeout=5.0))
@@ -160,7 +147,7 @@ async def test_what_cannot_be_sent_fails_at_once(real: Any) -> None:
     assert verdict.reason is Reason.UNREACHABLE
 
 
-@needs_icmp
+@pytest.mark.usefixtures("icmp")
 async def test_an_icmp_error_finds_its_request(real: Any) -> None:
     outcomes: list[Any] = []
     wish = Ping(parse_address("127.0.0.1"), 1.0)
@@ -176,7 +163,7 @@ async def test_an_icmp_error_finds_its_request(real: Any) -> None:
     assert echoing.sequence not in via.waiting
 
 
-@needs_icmp
+@pytest.mark.usefixtures("icmp")
 async def test_a_source_address_has_a_socket_of_its_own(real: Any) -> None:
     source = Source(parse_address("127.0.0.9"))
 
@@ -184,7 +171,7 @@ async def test_a_source_address_has_a_socket_of_its_own(real: Any) -> None:
     assert await real.run(ping("127.0.0.1")) == Passed("127.0.0.1")
 
 
-@needs_icmp
+@pytest.mark.usefixtures("icmp")
 async def test_a_reply_from_elsewhere_is_not_taken(real: Any) -> None:
     """One sequence number, two addresses: only the asked one may answer."""
     outcomes: list[Any] = []
@@ -200,7 +187,7 @@ async def test_a_reply_from_elsewhere_is_not_taken(real: Any) -> None:
     assert len(outcomes) == 1
 
 
-@needs_icmp
+@pytest.mark.usefixtures("icmp")
 async def test_sequence_numbers_in_use_are_passed_over(real: Any) -> None:
     via = real.engine.pings
     wish = Ping(parse_address("127.0.0.1"), 1.0)
