@@ -89,7 +89,7 @@ def failing(server: Row) -> str:
         if last is not None and last["result"] == "failed":
             return f"{check['kind']} {reasons(last)}"
         return f"{check['kind']} {recovering(check) or verdict(last)}"
-    return "no check is down"
+    return "a check of it cannot run here (alpha)"
 
 
 def recovering(check: Row) -> str:

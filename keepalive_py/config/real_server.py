@@ -131,6 +131,7 @@ class RealServer:
         idle="there is no SNMP agent: docs/migration.md says what replaces it",
     )
     checks: tuple[CheckConfig, ...] = ()
+    unproven: bool = False  # a check with alpha cannot run on this host, so it never passes
     where: Span | None = field(default=None, compare=False)
 
     @classmethod

@@ -25,6 +25,8 @@ WHY_REMOVED: Final = {
     Fate.NO_USER: "Unable to set default user for misc script {} - removing",
 }
 
+CANNOT_RUN: Final = frozenset({Fate.NOT_FOUND, Fate.NOT_EXECUTABLE, Fate.REFUSED})
+
 T = TypeVar("T")
 
 
@@ -39,6 +41,7 @@ class Vetting:
     disabled: dict[str, None] = field(default_factory=dict)
     known: dict[Script, Vetted] = field(default_factory=dict)
     wrong: bool = False
+    unproven: int = 0
 
     def remark(self, text: str) -> None:
         self.remarks[text] = None
@@ -47,6 +50,8 @@ class Vetting:
         """`config` with every script resolved, and without those that may not run."""
         settings = self.settings(config.global_defs)
         servers = tuple(self.virtual_server(vs) for vs in config.virtual_servers)
+        if self.unproven:
+            self.remark(f"{self.unproven} real servers with alpha stay down: their checks cannot run")
         fates = {vetted.fate for vetted in self.known.values()}
         if fates or self.policy.unknown_user:
             for text in self.policy.remarks:
@@ -82,8 +87,11 @@ class Vetting:
         )
 
     def real_server(self, rs: RealServer) -> RealServer:
+        unproven = any(map(self.never_passes, rs.checks))
+        self.unproven += unproven
         return changed(
             rs,
+            unproven=unproven,
             notify_up=self.script(rs.notify_up),
             notify_down=self.script(rs.notify_down),
             checks=each(rs.checks, self.check),
@@ -102,6 +110,12 @@ class Vetting:
             self.disabled[why] = None
             self.wrong |= vetted.fate is Fate.NO_USER
         return None if vetted.script is None else changed(check, script=vetted.script)
+
+    def never_passes(self, check: CheckConfig) -> bool:
+        """A check that starts as down and cannot run. Without an account to run as it is none for
+        keepalived, and its server up."""
+        script = getattr(check, "script", None)
+        return check.alpha and isinstance(script, Script) and self.judge(script).fate in CANNOT_RUN
 
     def script(self, script: Script | None, use: str = "notify") -> Script | None:
         if script is None:

@@ -2,7 +2,8 @@
 
 What follows from what:
 
-- A real server is alive ⇔ none of its checks is down.
+- A real server is alive ⇔ none of its checks is down. One with alpha that cannot run on this host is no
+  check any more (`unproven`): it has never passed.
 - A real server serves ⇔ it is alive, unless a guard of ours says otherwise (`membership`).
 - The sorry server serves ⇔ one is configured and the quorum is down. The real servers then leave
   the pool (or stay with weight 0, with inhibit_on_failure).
@@ -27,9 +28,9 @@ FULL: Final = 100  # percent of the weight
 class ServerState:
     """One real server of one virtual server.
 
-    `failed` counts its checks that are down, `weight` is the effective weight (the configured one
-    plus what its dynamic checks add), `since` the time of the last change. `service` is None once
-    a reload has removed it.
+    `failed` counts its checks that are down (what is `unproven` as one), `weight` is the effective
+    weight (the configured one plus what its dynamic checks add), `since` the time of the last change.
+    `service` is None once a reload has removed it.
 
     What guards do to it: `held`: in the pool although down. `suppressed`: out of it when alive.
     `share` is the percentage of its weight that it gets; less than 100 during a slow start, which
@@ -79,7 +80,7 @@ class ServerState:
         self.checkers = tuple(checkers)
         for checker in self.checkers:
             checker.server = self
-        self.failed = sum(not checker.up for checker in self.checkers)
+        self.failed = sum(not checker.up for checker in self.checkers) + self.rs.unproven
         self.weight = self.asked_weight()
 
     def asked_weight(self) -> int:

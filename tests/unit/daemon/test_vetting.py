@@ -9,6 +9,7 @@ import pytest
 from daemon_rig import config_of
 
 from keepalive_py.daemon.vetting import VIOLATION, Vetting
+from keepalive_py.health import lifecycle
 from keepalive_py.notify.security import ScriptPolicy, daemon_account
 
 
@@ -76,6 +77,23 @@ def test_a_check_whose_script_is_missing_is_taken_out_and_the_others_stay() -> N
         "Disabling misc script '/nonexistent/x' 'check' since not found/accessible",
         "about the user",
     ]
+
+
+def test_what_starts_as_down_and_has_a_check_that_cannot_run_stays_down() -> None:
+    judge = vetting()
+    text = config("/nonexistent/x").replace("protocol TCP", "protocol TCP\n alpha")
+    vetted = judge.run(config_of(text))
+    assert [rs.unproven for rs in vetted.virtual_servers[0].real_servers] == [True, False]
+    assert "1 real servers with alpha stay down: their checks cannot run" in judge.remarks
+    (service,), _events = lifecycle.start(vetted, 0.0)
+    assert [server.alive for server in service.servers] == [False, False]  # the other waits for its check
+
+
+def test_nobody_to_run_the_check_of_what_starts_as_down() -> None:
+    """Keepalived drops the check while it reads, and its server is up."""
+    judge = Vetting(ScriptPolicy(None, enforce=True))
+    text = config("/bin/true").replace("protocol TCP", "protocol TCP\n alpha")
+    assert not any(rs.unproven for rs in judge.run(config_of(text)).virtual_servers[0].real_servers)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the rule is for scripts that run as root")
