@@ -134,7 +134,8 @@ class Flight:
     def start(self, generator: Probe, at_most: float) -> None:
         """Begin; `at_most` seconds for the whole of it."""
         self._generator = generator
-        self._end = self._deadline = self._home.clock() + at_most
+        if at_most < FOREVER:
+            self._end = self._deadline = self._home.clock() + at_most
         self._run(generator.send, None)
 
     def abort(self) -> None:
@@ -250,18 +251,23 @@ class Flight:
         self._awaited = awaited
         self._waiting = operation
         if timeout >= 0.0:
-            self._deadline = min(self._home.clock() + timeout, self._end)
+            self._limit_time(timeout)
         if self._deadline == FOREVER:
             raise ProbeUnknown(Reason.BUG, "a wish without a time limit")
-        self._set_alarm()
+        # An alarm that comes earlier is left where it is, even one of an earlier run: to be woken
+        # in vain now and then is cheaper than to move it every time.
+        if self._deadline < self._alarm:
+            self._set_alarm()
         return PENDING
 
+    def _limit_time(self, seconds: float) -> None:
+        deadline = self._home.clock() + seconds
+        self._deadline = deadline if deadline < self._end else self._end
+
     def _set_alarm(self) -> None:
-        """Be woken at the deadline. An alarm that comes earlier is left where it is, even one of
-        an earlier run: to be woken in vain now and then is cheaper than to move it every time."""
-        if self._deadline < self._alarm:
-            self._alarm = self._deadline
-            self._home.wheel.put(self, self._deadline)
+        """Be woken at the deadline."""
+        self._alarm = self._deadline
+        self._home.wheel.put(self, self._deadline)
 
     def _watch(self) -> None:
         """Have the kernel tell us of the socket from now on."""
@@ -290,9 +296,10 @@ class Flight:
 
     def _connected(self) -> Any:
         assert self._socket is not None
-        number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        if number:
-            raise peer_or_own(number, "connect")
+        if self.ended:  # a socket with an error is told of by EPOLLERR (tcp_poll)
+            number = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if number:
+                raise peer_or_own(number, "connect")
         return None if self.writable else PENDING
 
     def _open_datagram(self, wish: OpenDatagram) -> Any:
@@ -303,7 +310,7 @@ class Flight:
             raise peer_or_own(number, "connect")
         self._watch()
         if wish.timeout >= 0.0:
-            self._deadline = min(self._home.clock() + wish.timeout, self._end)
+            self._limit_time(wish.timeout)
 
     def _reach(self, target: Endpoint, interface: str | None) -> SockAddr:
         """The target for the kernel; a check asks for the same one at each run. An interface
@@ -371,7 +378,7 @@ class Flight:
         if answer is PENDING:
             return self._await(awaited, timeout, operation)
         if timeout >= 0.0:
-            self._deadline = min(self._home.clock() + timeout, self._end)
+            self._limit_time(timeout)
         return answer
 
     # TLS.
