@@ -135,7 +135,10 @@ def _group(draft: Draft, groups: Mapping[str, LocalAddressGroup]) -> LocalAddres
 def _warn(draft: Draft, group: LocalAddressGroup | None, methods: set[Forwarding]) -> None:
     family: Family = draft.values["family"]
     if group is None:
-        draft.warn("no-local-addresses", "FNAT has no laddr_group_name: it has no addresses to connect from")
+        if "local_address_group" not in draft.written:  # else it is told that there is no such group
+            draft.warn(
+                "no-local-addresses", "FNAT has no laddr_group_name: it has no addresses to connect from"
+            )
     elif all(span.family is not family for span in group.addresses):
         kind = "IPv6" if family is Family.INET6 else "IPv4"
         draft.warn(

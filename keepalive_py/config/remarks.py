@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from keepalive_py.config.diagnostics import MOST_OF_A_KIND, Diagnostic, Diagnostics, ExitClass, Severity
+from keepalive_py.config.kinds import Block, Lines
 from keepalive_py.config.language import Grammar, Language
 from keepalive_py.config.lines import LogicalLine
 from keepalive_py.config.schema import NOTHING, Again, BadValue, Draft, Keyword, MissingValue, span_of
@@ -14,6 +15,10 @@ __all__ = ["Remarks"]
 
 MOST_OWNERS = 3
 IGNORED = "the line is ignored"
+
+
+def opens_block(line: LogicalLine, keyword: Keyword) -> bool:
+    return isinstance(keyword.kind, Block | Lines) and line.keyword == keyword.name
 
 
 class Remarks:
@@ -62,7 +67,7 @@ class Remarks:
         if exit_class is ExitClass.MISSING_PARAMETER:
             notes += ("keepalived ends with status 2 at this line",)
         elif bad.used is NOTHING and not notes:
-            notes = ("the line is ignored",)
+            notes = ("the block is left out" if opens_block(line, keyword) else IGNORED,)
         self.diagnostics.add(
             Diagnostic(
                 severity=Severity.WARNING if exit_class is None else Severity.ERROR,

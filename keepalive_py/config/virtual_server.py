@@ -81,6 +81,8 @@ class ServiceHead(Kind):
 
     def parse(self, line: LogicalLine) -> Service:
         word = only_word(line, self.name)
+        if word == "match":
+            raise BadValue("SNAT services of DPVS (`match`) are not served here", code="dpvs-match")
         if word not in ("fwmark", "group"):
             return self._address(line)
         text = line.text(2)

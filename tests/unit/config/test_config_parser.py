@@ -160,6 +160,12 @@ def test_scripts_of_vrrp_count_when_there_is_an_instance():
     assert loaded(script + VRRP).exit_status == 6
 
 
+@pytest.mark.parametrize("head", ["virtual_server nosuch 80", "virtual_server match SNAT1"])
+def test_a_block_whose_head_is_no_good_is_said_to_be_left_out(head):
+    one = the_one(f"{head} {{\n protocol TCP\n real_server 192.0.2.1 80 {{\n }}\n}}\n")
+    assert one.notes == ("the block is left out",)
+
+
 def test_a_deep_block_is_no_matter():
     assert loaded("vrrp_instance V " + "{ " * 3000 + "}" * 3000).exit_status == 5
 

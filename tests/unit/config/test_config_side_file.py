@@ -98,7 +98,7 @@ def test_a_line_that_is_ignored_in_a_block_of_ours_is_no_matter_of_keepalived():
 
 def test_a_group_that_is_not_there():
     answer = loaded(SERVICE, ADDED)
-    assert problems(answer)[0] == "unknown-group"
+    assert problems(answer) == ["unknown-group"]
     assert answer.config.virtual_servers[0].local_address_group is None
 
 
