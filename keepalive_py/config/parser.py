@@ -46,13 +46,14 @@ class Parser:
         self._pushed_back: LogicalLine | None = None
         self._depth = 0
         self._open: list[Draft] = []
+        self._open_at_end: tuple[Draft, ...] | None = None
         self._astray = False
         self._lost_lines = 0
 
     def run(self, top: Draft) -> None:
         """Reads to the end; what the text says is then in `top`."""
         self._body(top, self.language.top, wants_brace=False)
-        self.remarks.unclosed(self._depth, self._open)
+        self.remarks.unclosed(self._depth, self._open_at_end or ())
 
     # lines and braces
 
@@ -62,6 +63,8 @@ class Parser:
             self._pushed_back = None
             return line
         line = next(self._lines, None)
+        if line is None and self._open_at_end is None:
+            self._open_at_end = tuple(self._open)
         if line is not None and line.brace:
             self._count(line)
         return line
@@ -81,13 +84,13 @@ class Parser:
 
     # blocks
 
-    def _body(self, draft: Draft, grammar: Grammar, *, wants_brace: bool) -> bool:
-        """Whether the block was closed."""
+    def _body(self, draft: Draft, grammar: Grammar, *, wants_brace: bool) -> None:
+        """To the end of the block, or of the text: that ends every block, as in keepalived."""
         keywords, blocks = grammar.keywords, grammar.blocks
         while True:
             line = self._next()
             if line is None:
-                return False
+                return
             word = line.words[0].text
             if wants_brace:
                 wants_brace = False
@@ -95,7 +98,7 @@ class Parser:
                     continue
                 self._missing_brace(line, draft)
             if word == "}" and self._open:
-                return True
+                return
             if self._astray:
                 self._recover(line)
             keyword = keywords.get(word)
@@ -128,9 +131,9 @@ class Parser:
                 parent.values[keyword.into] = draft
         hook(draft, "opened")
         self._open.append(draft)
-        if self._body(draft, grammar, wants_brace=True):
-            self._open.pop()
-            self._closed(line, keyword, kind, draft, parent)
+        self._body(draft, grammar, wants_brace=True)
+        self._open.pop()
+        self._closed(line, keyword, kind, draft, parent)
 
     def _closed(self, line: LogicalLine, keyword: Keyword, kind: Block, draft: Draft, parent: Draft) -> None:
         hook(draft, "closed")
@@ -164,8 +167,8 @@ class Parser:
                 self._skip(line, parent)
                 return
         draft = Draft(object, title_of(line), line.span, self.diagnostics, head, parent)
-        self._first_brace(keyword, draft)
         self._open.append(draft)
+        self._first_brace(keyword, draft)
         entries = list(self._entries(kind, keyword, draft))
         value = kind.made(head, entries, partial(draft.report))
         if value is not None:
@@ -195,22 +198,22 @@ class Parser:
         text: list[str] = []
         if kind.names is not None:
             draft = Draft(object, title_of(line), line.span, self.diagnostics, None, parent)
-            self._first_brace(keyword, draft)
             self._open.append(draft)
-            if not self._kept_body(kind.names, draft, text):
-                return
+            self._first_brace(keyword, draft)
+            self._kept_body(kind.names, draft, text)
             self._open.pop()
         block = KeptBlock(keyword.name, title_of(line), "\n".join(text), line.span)
         self._store(line, keyword, block, parent)
 
-    def _kept_body(self, names: KeptNames, draft: Draft, text: list[str]) -> bool:
-        """Whether the block was closed. Braces nest as they stand, so nothing goes astray."""
+    def _kept_body(self, names: KeptNames, draft: Draft, text: list[str]) -> None:
+        """To the end of the block, or of the text. Braces nest as they stand, so nothing goes astray."""
         around: list[KeptNames] = []
         inner = LIST  # the names of the block that a `{` would open now
         while True:
             line = self._next()
             if line is None:
-                return False
+                text.extend(INDENT * depth + "}" for depth in range(len(around), 0, -1))
+                return
             word = line.words[0].text
             indent = INDENT * (len(around) + 1)
             if word == "{":
@@ -226,7 +229,7 @@ class Parser:
                 text.append(INDENT * len(around) + "}")
                 names, inner = around.pop(), LIST
             else:
-                return True
+                return
 
     # keywords
 

@@ -188,7 +188,7 @@ class Remarks:
                 )
             )
         if outermost is not None:
-            note = "what is unfinished is left out, as in keepalived, save in global_defs"
+            note = "the end of the text ends it, as in keepalived: what stands in it counts"
             outermost.warn("unfinished-block", f"{outermost.title} is not closed", note)
 
     def back_on_track(self, line: LogicalLine, lost: int) -> None:

@@ -58,9 +58,10 @@ def test_an_unknown_block_ends_the_block_around_it():
     assert config("L13").virtual_servers == ()
 
 
-def test_a_block_without_its_end_is_left_out():
-    assert config("L14").virtual_servers == ()
-    assert config("L7").virtual_servers == ()
+@pytest.mark.parametrize("name", ["L14", "L7"])
+def test_the_end_of_the_text_ends_every_block(name):
+    (service,) = config(name).virtual_servers
+    assert [str(server.endpoint) for server in service.real_servers] == ["10.0.0.2:80"]
 
 
 def test_a_backslash_keeps_a_mark_of_comments():

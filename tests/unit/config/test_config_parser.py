@@ -85,8 +85,9 @@ def test_a_block_without_its_brace_swallows_the_one_after_it():
 
 
 def test_an_open_block_at_the_end_is_named():
-    last = told("virtual_server 192.0.2.1 80 {\n" + SERVER)[-1]
-    assert last.code == "unfinished-block"
+    (last,) = (
+        each for each in told("virtual_server 192.0.2.1 80 {\n" + SERVER) if each.code == "unfinished-block"
+    )
     assert last.summary == "virtual_server 192.0.2.1 80 is not closed"
 
 
