@@ -28,13 +28,12 @@ from typing import Any, ClassVar, Final
 from keepalive_py.checkers.wishes import (
     REMAINING,
     Checker,
-    Connect,
     Probe,
     ProbeFailed,
     Receive,
     Send,
     Wish,
-    source_of,
+    connection,
 )
 from keepalive_py.config.check import NetworkCheckConfig
 from keepalive_py.config.guards import SOURCE
@@ -108,7 +107,7 @@ def agent_check(config: AgentCheck) -> Probe:
 
 def _asked(config: AgentCheck) -> Generator[Wish, Any, str]:
     """The agent's line; the end of the stream ends it too."""
-    yield Connect(config.target, config.connect_timeout, source_of(config))
+    yield connection(config)
     if config.send:
         yield Send(config.send.replace("\\n", "\n").encode(), config.connect_timeout)
     said, timeout = b"", config.connect_timeout

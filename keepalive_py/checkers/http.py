@@ -27,7 +27,7 @@ from keepalive_py.checkers.wishes import (
     Send,
     StartTls,
     Wish,
-    source_of,
+    connection,
 )
 from keepalive_py.config.check import NetworkCheckConfig
 from keepalive_py.config.kinds import (
@@ -250,10 +250,6 @@ class Sequence:
 def sequence(config: HttpGet) -> Sequence:
     requests = tuple(Request(config, url, config.connect_timeout, None) for url in config.urls)
     return Sequence(connection(config), requests)
-
-
-def connection(config: HttpCheckConfig) -> Connect:
-    return Connect(config.target, config.connect_timeout, source_of(config))
 
 
 def http_get(config: HttpCheckConfig, memory: Sequence) -> Probe:

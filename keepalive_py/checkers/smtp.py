@@ -14,13 +14,12 @@ from typing import Any, ClassVar, Final
 
 from keepalive_py.checkers.wishes import (
     Checker,
-    Connect,
     Probe,
     ProbeFailed,
     Receive,
     Send,
     Wish,
-    source_of,
+    connection,
 )
 from keepalive_py.config.check import TIMEOUT, CheckConfig, NetworkCheckConfig
 from keepalive_py.config.kinds import UINT32, Block, Integer, Interface, IpAddress, Word
@@ -90,7 +89,7 @@ class SmtpCheck(NetworkCheckConfig):
 def smtp_check(config: SmtpCheck) -> Probe:
     server, reader = f"[{config.target.address}]:{config.target.port}", ReplyReader()
     try:
-        yield Connect(config.target, config.connect_timeout, source_of(config))
+        yield connection(config)
     except ProbeFailed as failed:
         return Failed(failed.reason, _not_connected(failed.reason, config.target))
     for said, wanted, complaint in _dialogue(config.helo_name):

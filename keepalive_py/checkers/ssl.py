@@ -17,11 +17,10 @@ from keepalive_py.checkers.http import (
     Sequence,
     Url,
     at_most,
-    connection,
     http_get,
     identical,
 )
-from keepalive_py.checkers.wishes import REMAINING, Checker, StartTls
+from keepalive_py.checkers.wishes import REMAINING, Checker, StartTls, connection
 from keepalive_py.config.kinds import Block, Switch
 from keepalive_py.config.schema import keyword
 

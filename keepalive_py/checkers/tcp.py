@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from keepalive_py.checkers.wishes import Checker, Connect, Probe, source_of
+from keepalive_py.checkers.wishes import Checker, Connect, Probe, connection
 from keepalive_py.config.check import NetworkCheckConfig
 from keepalive_py.health.verdict import PASSED
 
@@ -17,9 +17,9 @@ class TcpCheck(NetworkCheckConfig):
     KIND: ClassVar[str] = "TCP_CHECK"
 
 
-def tcp_check(config: TcpCheck) -> Probe:
-    yield Connect(config.target, config.connect_timeout, source_of(config))
+def tcp_check(config: TcpCheck, connect: Connect) -> Probe:
+    yield connect
     return PASSED
 
 
-CHECKER: Final = Checker("TCP_CHECK", TcpCheck, tcp_check, identical=TcpCheck.identity)
+CHECKER: Final = Checker("TCP_CHECK", TcpCheck, tcp_check, identical=TcpCheck.identity, memory=connection)

@@ -180,3 +180,8 @@ def source_of(config: NetworkCheckConfig) -> Source:
         return ANYWHERE
     port = config.bind_port if config.bindto is not None else 0
     return Source(config.bindto, port, config.bind_if, config.fwmark)
+
+
+def connection(config: NetworkCheckConfig) -> Connect:
+    """What a check over TCP begins with."""
+    return Connect(config.target, config.connect_timeout, source_of(config))

@@ -76,6 +76,7 @@ class Job:
     """One probe and its subscribers; an entry of the wheel while it waits for its time."""
 
     __slots__ = (
+        "arguments",
         "at_most",
         "checker",
         "config",
@@ -84,7 +85,6 @@ class Job:
         "flight",
         "flying",
         "key",
-        "memory",
         "slot",
         "started",
         "subscribers",
@@ -96,7 +96,9 @@ class Job:
         self.checker = checker
         self.config = config
         self.key = key
-        self.memory = None if checker.memory is None else checker.memory(config)
+        self.arguments: tuple[Any, ...] = (config,)
+        if checker.memory is not None:
+            self.arguments = (config, checker.memory(config))
         self.at_most = FOREVER if checker.at_most is None else checker.at_most(config)
         self.subscribers: list[Subscription] = []
         self.flight = Flight(engine, self.landed)
@@ -284,11 +286,13 @@ class Engine:
     def _start_due(self) -> None:
         now = self.clock()
         budget = STARTS
+        pop, queue, child_queue = self.wheel.pop, self._queue, self._child_queue
         while budget > 0:
-            entry: Entry | None = self._next_in_line()
-            if isinstance(entry, Job):
-                self._start_waiting(entry, now)
-            elif (entry := self.wheel.pop(now)) is not None:
+            waiting = self._next_in_line() if queue or child_queue else None
+            entry: Entry | None = waiting or pop(now)
+            if waiting is not None:
+                self._start_waiting(waiting, now)
+            elif entry is not None:
                 entry.expire(now)
             else:
                 return
@@ -357,13 +361,13 @@ class Engine:
         statistics.started += 1
         statistics.in_flight += 1
         statistics.children += job.checker.child
-        statistics.late.add(max(0.0, now - job.due))
+        late = now - job.due
+        statistics.late.add(late if late > 0.0 else 0.0)
         job.flying = True
         job.started = now
         probe = job.checker.probe
         assert probe is not None
-        generator = probe(job.config) if job.memory is None else probe(job.config, job.memory)
-        job.flight.start(generator, job.at_most)
+        job.flight.start(probe(*job.arguments), job.at_most)
 
     def _one_less(self, job: Job) -> None:
         self.statistics.in_flight -= 1
@@ -380,7 +384,8 @@ class Engine:
         for subscription in list(job.subscribers):
             if subscription.job is job and subscription.takes(verdict, job.started):
                 subscription.delay = self._tell(subscription, verdict, job.started, ended)
-                subscription.due = max(base + subscription.delay, ended)
+                due = base + subscription.delay
+                subscription.due = due if due > ended else ended
                 told += 1
         if told > 1:
             self.statistics.shared += told - 1
@@ -388,7 +393,8 @@ class Engine:
 
     def _tell(self, subscription: Subscription, verdict: Verdict, started: float, ended: float) -> float:
         try:
-            return max(0.0, subscription.report(verdict, started, ended))
+            delay = subscription.report(verdict, started, ended)
+            return delay if delay > 0.0 else 0.0
         except Exception as error:  # whoever listens badly is told again, and the others too
             self.bug(error)
             return subscription.check.delay_loop

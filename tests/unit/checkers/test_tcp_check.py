@@ -13,7 +13,9 @@ TARGET = Endpoint(parse_address("192.0.2.1"), 80)
 
 
 def test_it_wants_a_connection_and_no_more() -> None:
-    probe = tcp_check(TcpCheck(target=TARGET, connect_timeout=3.0))
+    check = TcpCheck(target=TARGET, connect_timeout=3.0)
+    assert CHECKER.memory is not None
+    probe = tcp_check(check, CHECKER.memory(check))
 
     assert next(probe) == Connect(TARGET, 3.0)
     with pytest.raises(StopIteration) as end:
