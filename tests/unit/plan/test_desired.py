@@ -208,6 +208,14 @@ def test_a_mark_of_a_group_has_its_own_family_if_it_says_one() -> None:
     ]
 
 
+def test_the_marks_of_a_group_serve_both_families() -> None:
+    four = vs(rs("10.0.0.1 0", forwarding=DR), group="G")
+    six = vs(rs("fd00::1 0", forwarding=DR), group="G", group_index=1, family=Family.INET6)
+    found = table(four, six, lines=("fwmark 40",))
+
+    assert list(found) == [ServiceKey(Family.INET, fwmark=40), ServiceKey(Family.INET6, fwmark=40)]
+
+
 def test_only_a_tunnel_crosses_families() -> None:
     servers = (rs("10.0.0.1 80"), rs("fd00::1 80", forwarding=TUN), rs("fd00::2 80", forwarding=DR))
     found = table(vs(*servers, group="G"), lines=("192.0.2.7 80", "2001:db8::7 80"))
