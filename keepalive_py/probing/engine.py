@@ -29,6 +29,7 @@ TICK: Final = 0.010
 # A probe begins in the tick that is nearest to its due time, so that the time between two is the
 # configured one in the mean, and not longer by a part of a tick.
 EARLY: Final = TICK / 2
+SLEPT: Final = 0.25  # seconds behind time
 BATCH: Final = 256  # events taken at a time
 STARTS: Final = 64  # probes started at a time
 CHILD_COST: Final = 16  # what starting a child takes, in probes
@@ -278,10 +279,17 @@ class Engine:
 
     def turn(self) -> None:
         """Do what is due and what the kernel has news of; bounded, the rest comes next."""
-        self._start_due()
-        self._go_on()
-        self._drain()
+        if not self._has_slept() or self._drain() < BATCH:
+            self._start_due()
+            self._go_on()
+            self._drain()
         self._arm()
+
+    def _has_slept(self) -> bool:
+        """Somebody stopped the process, or the machine: answers that came meanwhile are to be
+        taken before it is said that there were none in time."""
+        due = self.wheel.next()
+        return due is not None and self.clock() - due > SLEPT
 
     def _start_due(self) -> None:
         now = self.clock()
@@ -304,13 +312,15 @@ class Engine:
         for flight in flights:
             flight.ready(0)
 
-    def _drain(self) -> None:
-        """News of the kernel. No socket is opened here: a descriptor number in the batch that
-        was closed on the way must not come to mean another probe."""
-        for fd, events in self.poller.poll(0, BATCH):
+    def _drain(self) -> int:
+        """News of the kernel, and how many. No socket is opened here: a descriptor number in the
+        batch that was closed on the way must not come to mean another probe."""
+        news = self.poller.poll(0, BATCH)
+        for fd, events in news:
             ready = self.descriptors.get(fd)
             if ready is not None:
                 ready.ready(events)
+        return len(news)
 
     def _arm(self) -> None:
         if self._loop is None:

@@ -99,6 +99,28 @@ def test_a_run_that_is_wanted_at_once_waits_for_the_next_tick(virtual: Virtual) 
     assert 95 <= len(v.times("a")) <= 101
 
 
+def test_an_answer_that_came_while_the_process_was_stopped_is_no_timeout(virtual: Virtual) -> None:
+    v = virtual()
+    server = socket.create_server(("127.0.0.1", 0), backlog=512)
+    where = Endpoint(parse_address("127.0.0.1"), server.getsockname()[1])
+
+    def connecting() -> Probe:
+        yield Connect(where, 5.0)
+        return PASSED
+
+    for number in range(400):  # more than are taken at a time
+        v.listen(f"{number}", connecting, every=1000.0)
+    now = v.loop.now
+    while v.engine.statistics.in_flight < 400:
+        v.engine._start_due()
+    v.loop.now = now + 30.0
+
+    v.loop.run(0.1)
+
+    assert v.verdicts() == [PASSED] * 400
+    server.close()
+
+
 def test_a_due_probe_that_cannot_start_waits_and_is_counted_late(virtual: Virtual) -> None:
     v = virtual(limits=Limits(probes=2))
     for name in "abcde":
