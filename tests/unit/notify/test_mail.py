@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
@@ -132,6 +133,15 @@ async def test_replies_of_several_lines(server: SmtpServer, said: list[str]) -> 
     mailer.send(MESSAGE)
     await mailer.close(10.0)
     assert (len(server.mails), said) == (1, [])
+
+
+async def test_a_server_is_looked_up_when_there_is_a_mail_for_it(server: SmtpServer, said: list[str]) -> None:
+    port = server.endpoint.port
+    by_name = replace(settings(server), server=None, server_name="localhost", server_port=port)
+    mailer = Mailer(by_name, said.append)
+    mailer.send(MESSAGE)
+    await mailer.close(10.0)
+    assert len(server.mails) == 1
 
 
 async def test_nobody_listens(said: list[str]) -> None:
