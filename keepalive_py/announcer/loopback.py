@@ -70,6 +70,15 @@ class Loopback(Generic[P]):
         for name in self.interfaces.values():
             self.kernel.ensure_dummy(name)
 
+    def mend(self) -> list[str]:
+        """Make the interfaces again that somebody took away or set down; their names. Raises as
+        `prepare`."""
+        links = self.kernel.links()
+        gone = [name for name in self.interfaces.values() if name not in links or not links[name].up]
+        if gone:
+            self.prepare()
+        return gone
+
     def found(self) -> dict[Address, P | None]:
         """Where our addresses are now; of one in several places, the most visible."""
         ours, _, _ = self._read()
@@ -97,7 +106,8 @@ class Loopback(Generic[P]):
                 outcome.moved.append(address)
                 if position is not None and self.last.get(address) == position:
                     outcome.repaired.append(address)
-        self._run(steps, index, outcome)
+        outcome.refused += [f"{step}: there is no such interface" for step in steps if step.name not in index]
+        self._run([step for step in steps if step.name in index], index, outcome)
         self.last = dict(wanted)
         return outcome
 
@@ -133,6 +143,8 @@ class Loopback(Generic[P]):
             step = steps[place]
             if number != (errno.EEXIST if step.add else errno.EADDRNOTAVAIL):
                 outcome.refused.append(f"{step}: {os.strerror(number)}")
+                if step.address in outcome.repaired:
+                    outcome.repaired.remove(step.address)
 
     def _remember(self, write: Callable[[], None], outcome: Outcome) -> None:
         """What cannot be written down is no reason to do nothing where the kernel remembers it."""

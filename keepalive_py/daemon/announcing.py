@@ -375,12 +375,20 @@ class Work:
         self.addresses_due = False
         wanted = {address: POSITIONS[policy.state] for address, policy in self.policies.items()}
         try:
+            if self.host.repairs:
+                self.tell_mended(self.loopback.mend())
             self.tell_placed(self.loopback.place(wanted, repair=self.host.repairs))
         except (KeepaliveError, OSError) as error:
             self.addresses_due = True
             self.complain(f"announcer: addresses: {error}")
             with contextlib.suppress(KeepaliveError, OSError):
                 self.loopback.prepare()
+
+    def tell_mended(self, interfaces: Iterable[str]) -> None:
+        for name in interfaces:
+            text = f"interface {name} was taken away or set down by somebody else: put back"
+            self.say("vip_repaired", text)
+            self.host.vip_drifted(text)
 
     def tell_placed(self, outcome: Outcome) -> None:
         for address in outcome.repaired:

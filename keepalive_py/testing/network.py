@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Collection, Sequence
+from itertools import count
 
 from keepalive_py.announcer.rtnetlink import Listener, Place, Request, Rtnetlink
 from keepalive_py.net import Address
@@ -22,6 +23,7 @@ class MemoryNetwork(Rtnetlink):
         self.held: dict[tuple[Address, int], int] = {}
         self.requests = 0
         self._links: dict[str, wire.Link] = {}
+        self._numbers = count(1)
         self._neighbours: dict[tuple[Address, int], wire.Neighbour] = {}
         self._listeners: list[MemoryListener] = []
         for name in ("lo", *links):
@@ -32,8 +34,14 @@ class MemoryNetwork(Rtnetlink):
     def set_link(self, name: str, *, up: bool = True, carrier: bool = True, kind: str = "dummy") -> None:
         """Make a link, or change one."""
         known = self._links.get(name)
-        index = len(self._links) + 1 if known is None else known.ifindex
+        index = next(self._numbers) if known is None else known.ifindex
         self._links[name] = wire.Link(index, name, up, carrier, kind)
+        self._tell()
+
+    def remove_link(self, name: str) -> None:
+        """With the addresses that it has."""
+        index = self._links.pop(name).ifindex
+        self.held = {place: proto for place, proto in self.held.items() if place[1] != index}
         self._tell()
 
     def set_neighbour(self, address: Address, link: str, *, answers: bool) -> None:
@@ -88,7 +96,8 @@ class MemoryNetwork(Rtnetlink):
         return list(self._neighbours.values())
 
     def ensure_dummy(self, name: str) -> wire.Link:
-        if name not in self._links:
+        known = self._links.get(name)
+        if known is None or not known.up:
             self.set_link(name)
         return self._links[name]
 

@@ -77,6 +77,22 @@ def test_whoever_listens_hears_of_the_new_place_before_the_old_one_goes(
         assert [new for each, new in heard if each == address] == [True, False] * 8
 
 
+def test_an_interface_that_somebody_takes_away_is_made_again(home: Namespace, tmp_path: Path) -> None:
+    ours = loopback(home, tmp_path)
+    ours.place({V4: Position.ANNOUNCE, V6: Position.ANNOUNCE})
+    home.output(["ip", "link", "delete", "kavip"])
+    assert [text.split(":")[1] for text in ours.place({V4: Position.ANNOUNCE}).refused] == [
+        " there is no such interface"
+    ]
+    assert ours.mend() == ["kavip"]
+    home.output(["ip", "link", "set", "kadrain", "down"])
+    assert ours.mend() == ["kadrain"]
+    assert ours.mend() == []
+    assert ours.place({V4: Position.ANNOUNCE, V6: Position.DRAIN}).refused == []
+    assert where(home, V4) == ["kavip"]
+    assert where(home, V6) == ["kadrain"]
+
+
 def test_the_kernel_keeps_our_mark_so_a_foreign_twin_is_safe(home: Namespace, tmp_path: Path) -> None:
     ours = loopback(home, tmp_path)
     ours.place({V4: Position.ANNOUNCE})

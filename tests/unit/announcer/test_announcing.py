@@ -73,6 +73,16 @@ async def test_one_uplink_of_two_is_enough_and_all_of_them_are_told_as_one(lb: D
     assert announcer(lb).status["uplinks"]["right"]["detail"] == "eth2 has no carrier"
 
 
+async def test_an_interface_of_ours_that_somebody_takes_away_is_made_again(lb: Daemon) -> None:
+    lb.network.remove_link("kavip")
+    await lb.advance(2)
+    await lb.expect_announced(VIP)
+    lb.network.set_link("kavip", up=False)
+    await lb.advance(2)
+    assert lb.network.links()["kavip"].up
+    assert sum("kavip was taken away" in each["text"] for each in announcer(lb).history) == 2
+
+
 def count(lb: Daemon, connections: int) -> None:
     (key,) = lb.supervisor.table
     lb.dataplane.set_counters(key, Counters(connections=connections))
