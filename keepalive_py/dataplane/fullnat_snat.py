@@ -118,6 +118,8 @@ class FullnatSnatDataplane:
             if self.in_kernel:
                 return table
             self._contents = await self._read_source()
+            if self._contents.services:
+                self._track()  # what cannot be set is told with the next change
         for place, key in enumerate(self._contents.services):
             if key in table:
                 table[key] = _as_fullnat(table[key], self._addresses(key))

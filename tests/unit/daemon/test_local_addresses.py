@@ -16,7 +16,7 @@ from daemon_rig import config_of
 from keepalive_py.daemon import local_addresses as room
 from keepalive_py.daemon import pressure, voice
 from keepalive_py.daemon.local_addresses import LocalAddresses, wanted_of
-from keepalive_py.daemon.pressure import PressureWatch, Sight
+from keepalive_py.daemon.pressure import PressureWatch, Sight, needed
 from keepalive_py.net import Address
 from keepalive_py.sessions.pressure import PORTS, Pressure, is_crowded
 from keepalive_py.sessions.proc import Services
@@ -205,6 +205,18 @@ def test_a_full_conntrack_is_told(warned: list[str]) -> None:
         watch.take(Sight((), entries, 65_536))
     assert len(warned) == 1
     assert "nf_conntrack_max" in warned[0]
+
+
+def test_a_setting_that_is_switched_off_is_told_when_a_service_needs_it(warned: list[str]) -> None:
+    watch = PressureWatch(active=True)
+    watch.needed = needed(config("10.200.0.1"))
+    on = frozenset(pressure.SETTINGS)
+    off = on - {"net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"}
+    for each in (off, on, off, off, on, off):
+        watch.take(Sight(on=each))
+    told = "net.ipv4.ip_forward was switched off: FULLNAT has no new connections"
+    assert [line[: len(told)] for line in warned] == [told, told]
+    assert needed(config("10.200.0.1", method="NAT")) == frozenset()
 
 
 def test_connections_that_were_dropped_are_told(warned: list[str]) -> None:
