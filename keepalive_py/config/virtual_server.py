@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 from keepalive_py.config import fullnat, guards, real_server
 from keepalive_py.config.check import INTERVAL
-from keepalive_py.config.diagnostics import Span
+from keepalive_py.config.diagnostics import Severity, Span
 from keepalive_py.config.forwarding import Forwarding, Method, MethodKind, Tunnel, split_method
 from keepalive_py.config.kinds import (
     UINT32,
@@ -579,16 +579,26 @@ def _with_port(
 
 
 def _settle_quorum(draft: Draft) -> None:
+    """What is not possible is told and put right, and no reason to refuse a reload: that a weight
+    goes to 0 drains a server."""
     values = draft.values
     quorum, hysteresis = values.get("quorum", 1), values.get("hysteresis", 0)
     total = sum(server.weight for server in values["real_servers"])
     if quorum > total:
-        draft.report("quorum", f"quorum {quorum} is above the total weight: {total} is used", field="quorum")
+        draft.report(
+            "quorum",
+            f"quorum {quorum} is above the total weight: {total} is used",
+            field="quorum",
+            severity=Severity.WARNING,
+        )
         quorum = total
     if hysteresis >= max(quorum, 1):
         hysteresis = max(quorum - 1, 0)
         draft.report(
-            "hysteresis", f"hysteresis must be below quorum: {hysteresis} is used", field="hysteresis"
+            "hysteresis",
+            f"hysteresis must be below quorum: {hysteresis} is used",
+            field="hysteresis",
+            severity=Severity.WARNING,
         )
     elif quorum + hysteresis > total:
         draft.warn(

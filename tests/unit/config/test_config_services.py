@@ -272,6 +272,14 @@ def test_quorum(body, weights, wanted, codes):
     assert [each.code for each in answer.diagnostics] == codes
 
 
+def test_a_quorum_above_the_weights_is_put_right_and_no_reason_to_refuse_a_reload():
+    """The last server is drained by its weight. keepalived warns, and -t ends with 5."""
+    text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind NAT\nhysteresis 3\n"
+    answer = loaded(text + "real_server 192.0.2.2 80 {\nweight 0\n}\n}\n")
+    assert [each.severity for each in answer.diagnostics] == [Severity.WARNING] * 2
+    assert answer.exit_status == 5
+
+
 def test_a_quorum_that_is_out_of_reach_only_warns():
     text = "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_algo rr\nlb_kind NAT\nquorum 2\nhysteresis 1\n"
     answer = loaded(text + "real_server 192.0.2.2 80 { }\nreal_server 192.0.2.3 80 { }\n}\n")
