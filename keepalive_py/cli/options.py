@@ -189,8 +189,8 @@ FLAGS: tuple[Flag, ...] = (
     ),
     vrrp("a", "address-monitoring", "", "log address changes"),
     Flag("b", "bfd_pid", "FILE", "pid file of the BFD process: we have none"),
-    Flag("x", "snmp", "", "SNMP subagent: there is none here", note="-x: there is no SNMP subagent here"),
-    Flag("A", "snmp-agent-socket", "FILE", "socket of the SNMP master agent: there is no subagent here"),
+    Flag("x", "snmp", "", "answer SNMP: not done here", note="-x: SNMP is not answered here"),
+    Flag("A", "snmp-agent-socket", "FILE", "socket of the SNMP master agent: SNMP is not answered here"),
     Flag("s", "namespace", "NAME", "run in this network namespace (overrides the file)", text("namespace")),
     Flag("m", "core-dump", "", "allow core files", set_to("core_dump", True)),
     Flag(

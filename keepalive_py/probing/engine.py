@@ -26,8 +26,8 @@ from keepalive_py.probing.wheel import NOWHERE, Entry, Wheel
 __all__ = ["Engine", "Loop", "Report", "Subscription", "Trouble"]
 
 TICK: Final = 0.010
-# A probe begins in the tick that is nearest to its due time, so that the time between two is the
-# configured one in the mean, and not longer by a part of a tick.
+# A probe begins in the tick that is nearest to its due time: the time between two is the configured
+# one to half a tick, exactly so for whole ticks, and not longer by up to a whole one.
 EARLY: Final = TICK / 2
 SLEPT: Final = 0.25  # seconds behind time
 BATCH: Final = 256  # events taken at a time
