@@ -62,6 +62,15 @@ class Daemon:
     def reload(self) -> None:
         self.send(signal.SIGHUP)
 
+    def reloaded(self) -> None:
+        """Reload, and wait until the tables are as the file says; both daemons tell when."""
+        before = self.lines().count("Reload complete")
+        self.reload()
+        eventually(
+            lambda: self.lines().count("Reload complete") > before,
+            within=60, what=lambda: f"the reload\n{self.tail()}", every=0.05,
+        )  # fmt: skip
+
     def stop(self) -> int:
         """Ask it to end (TERM), wait, and return its exit status."""
         return self.end(signal.SIGTERM)

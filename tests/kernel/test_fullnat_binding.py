@@ -103,16 +103,16 @@ def test_local_addresses_are_bound_checked_from_and_kept_while_a_session_has_the
 
     # Without the option checks leave from the node's own address, which the servers do not answer.
     story.write(201, 202, checks="")
-    story.daemon.reload()
+    story.daemon.reloaded()
     equal(story.in_pool, 0, within=20, what=lambda: f"nobody answers\n{story.daemon.tail()}")
     story.write(201, 202)
-    story.daemon.reload()
+    story.daemon.reloaded()
     equal(story.in_pool, 4, within=20, what=lambda: f"servers that answer again\n{story.daemon.tail()}")
     story.load.lives()
 
     # Other addresses: the old ones stay at least as long as a session has them.
     story.write(203)
-    story.daemon.reload()
+    story.daemon.reloaded()
     story.has_bound(201, 202, 203)
     assert {flow.local for flow in story.load.open(VIP[4], 80, 1)} == {NET[4].format(203)}
     story.load.lives()
@@ -131,7 +131,7 @@ def test_local_addresses_are_bound_checked_from_and_kept_while_a_session_has_the
     # One that the operator has bound is used, and left where it is.
     story.lab.node.ip(f"addr add {THEIRS}/32 dev back")
     story.write(203, 209)
-    story.daemon.reload()
+    story.daemon.reloaded()
     eventually(lambda: "not put there by us" in story.daemon.tail(), within=20, what="theirs is noticed")
     assert story.daemon.stop() == 0
     assert story.bound() == {THEIRS}

@@ -83,12 +83,8 @@ def started(daemon: Daemon) -> Daemon:
 
 
 def reloaded(daemon: Daemon, text: str) -> None:
-    before = daemon.lines().count("Reload complete")
     daemon.config.write_text(text)
-    daemon.reload()
-    eventually(
-        lambda: daemon.lines().count("Reload complete") > before, within=60, what="the reload", every=0.2
-    )
+    daemon.reloaded()
 
 
 def made_of(daemon: Daemon) -> list[str]:

@@ -84,12 +84,6 @@ def until(topology: Topology, there: bool) -> None:
     equal(lambda: has_address(topology), there, within=30, what="the address")
 
 
-def reloaded(daemon: Daemon) -> None:
-    before = daemon.lines().count("Reload complete")
-    daemon.reload()
-    eventually(lambda: daemon.lines().count("Reload complete") > before, within=30, what="the reload")
-
-
 def test_vrrp_and_services_of_one_file(topology: Topology, both: tuple[Daemon, Daemon]) -> None:
     ours, vrrp = both
     ours.start()
@@ -112,7 +106,7 @@ def test_vrrp_and_services_of_one_file(topology: Topology, both: tuple[Daemon, D
     with Client(topology.client, ADDRESS, 80) as client:
         client.sees("rs1")
         for daemon in both:
-            reloaded(daemon)
+            daemon.reloaded()
         client.more(20)
         assert client.errors() == []
 
