@@ -2,7 +2,8 @@
 
 One bounded ring for everybody. A reader has a place in it and no buffer of its own: who reads too
 slowly finds that the ring has moved on, and is told how much was missed. An entry's text is made when
-somebody first reads it, so ten thousand servers that fail at once cost little here.
+somebody first reads it, or at the next reload, so ten thousand servers that fail at once cost little
+here.
 
 The id of an entry is `BOOT-NUMBER`: numbers begin anew with each start of the daemon, and a reader
 who comes back with another boot's id gets everything there is.
@@ -14,7 +15,7 @@ import asyncio
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final
 
 from keepalive_py.health import wording
@@ -24,6 +25,7 @@ from keepalive_py.health.names import rs_name, vs_name
 
 SIZE: Final = 4096  # entries in the ring
 CHANGES: Final = 8  # that are remembered of each server
+SLICE: Final = 256  # texts between two yields
 UNTOLD: Final = (CheckReported,)  # a mail is due: no news to anybody else
 
 Json = dict[str, Any]
@@ -32,26 +34,29 @@ Json = dict[str, Any]
 class Entry:
     """`at` is the time of day, in seconds."""
 
-    __slots__ = ("_said", "_source", "at", "number")
+    __slots__ = ("_event", "_said", "at", "number")
 
     def __init__(self, number: int, at: float, source: Event | Json) -> None:
         self.number = number
         self.at = at
-        self._source = source
-        self._said: Json | None = None
+        self._event = source if isinstance(source, Event) else None
+        self._said: Json = {} if isinstance(source, Event) else {"at": round(at, 3), **source}
+
+    @property
+    def is_event(self) -> bool:
+        """Its text is not made."""
+        return self._event is not None
 
     @property
     def kind(self) -> str:
-        source = self._source
-        return kind(type(source).__name__) if isinstance(source, Event) else str(source["kind"])
+        return str(self._said["kind"]) if self._event is None else kind(type(self._event).__name__)
 
     @property
     def said(self) -> Json:
         """As plain values, without the id."""
-        if self._said is None:
-            source = self._source
-            about = said_of(source) if isinstance(source, Event) else source
-            self._said = {"at": round(self.at, 3), **about}
+        if self._event is not None:
+            self._said = {"at": round(self.at, 3), **said_of(self._event)}
+            self._event = None
         return self._said
 
 
@@ -118,6 +123,16 @@ class Journal:
         if self.changes:
             stays = self.changes.keys() & set(present)
             self.changes = {whom: self.changes[whom] for whom in stays}
+
+    async def write_down(self) -> None:
+        """Make the texts of all that happened so far: an event keeps the whole virtual server of its
+        time, which after a reload nothing else does. In slices, so that probes go on."""
+        kept = chain(self.ring, chain.from_iterable(self.changes.values()))
+        events = [entry for entry in kept if entry.is_event]
+        for start in range(0, len(events), SLICE):
+            for entry in events[start : start + SLICE]:
+                _ = entry.said
+            await asyncio.sleep(0)
 
     # Readers.
 

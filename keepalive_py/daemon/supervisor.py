@@ -455,6 +455,7 @@ class Supervisor:
         self.modules.follow(config)
         self.local_addresses.release(config)
         await self.announcing.follow(config)
+        await self.journal.write_down()
 
     async def passed_over(self, config: Config) -> tuple[list[ServiceState], list[CheckerState]]:
         """The services under `config`, in its order, and the checks that events drive."""

@@ -101,12 +101,15 @@ class Story:
 
     def held(self) -> Held:
         pools = self.rules()
+        entries = table.read(self.lab.node)
         return {
             service: (
-                {end: _weight(options) for end, options in entry.destinations.items()},
+                {end: _weight(options) for end, options in entries[service].destinations.items()}
+                if service in entries
+                else {},
                 pools.get(service, []),
             )
-            for service, entry in table.read(self.lab.node).items()
+            for service in entries.keys() | pools.keys()
         }
 
     def rules(self) -> dict[str, list[str]]:
@@ -122,7 +125,8 @@ class Story:
                 for key, verdict in item["map"].get("elem", []):
                     address, port = key["concat"]
                     leads[f"{protocol} {_end(address, port)}"] = verdict["goto"]["target"]
-        assert set(chains) == set(leads.values()), "a pool that nothing leads to"
+        for chain in chains.keys() - set(leads.values()):
+            leads[f"{chain}, to which nothing leads"] = chain
         return {service: sorted(chains[chain]) for service, chain in leads.items()}
 
     def settled(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 from daemon_rig import config_of, virtual_server
 
@@ -66,6 +67,21 @@ def test_the_latest_changes_of_a_server() -> None:
     assert len(journal.changes_of(*NAMES)) == CHANGES
     journal.forget_others([])
     assert journal.changes_of(*NAMES) == []
+
+
+async def test_what_is_written_down_keeps_no_configuration() -> None:
+    """Not even what the ring has lost and a server's latest changes still have."""
+    config = config_of(virtual_server("10.1.0.1", "10.1.0.2"))
+    vs = config.virtual_servers[0]
+    alone = sys.getrefcount(vs)
+    journal = filled(0)
+    journal.add(ServerDown(at=1.0, reason=Reason.REFUSED, vs=vs, rs=vs.real_servers[0]) for _ in range(3))
+    for number in range(20):
+        journal.say("something", f"number {number + 1}")
+    assert sys.getrefcount(vs) == alone + 3
+    await journal.write_down()
+    assert sys.getrefcount(vs) == alone
+    assert [change["kind"] for change in journal.changes_of(*NAMES)] == ["server_down"] * 3
 
 
 def test_a_reader_goes_on_where_it_was() -> None:

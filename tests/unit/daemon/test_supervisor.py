@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
+import sys
 from pathlib import Path
 
 from daemon_rig import REFUSED, Start, config_of, virtual_server
@@ -257,6 +259,17 @@ async def test_a_reload_takes_out_and_puts_in(start: Start) -> None:
     assert "Removing Virtual Server [10.0.0.2]:tcp:80" in rig.lines
     assert DeleteService(key("10.0.0.2")) in rig.dataplane.history
     assert len(rig.supervisor.probes.subscriptions) == 2
+
+
+async def test_after_a_reload_nobody_keeps_what_was_configured(start: Start) -> None:
+    """The journal's events name it, and would keep thousands of configurations."""
+    rig = await start(virtual_server(A))
+    await rig.supervisor.reload(config_of(virtual_server(A, B)))
+    await rig.fails(A)
+    old = rig.supervisor.config.virtual_servers[0]
+    await rig.supervisor.reload(config_of(virtual_server(B, C)))
+    gc.collect()
+    assert sys.getrefcount(old) == 2, gc.get_referrers(old)
 
 
 async def test_verdicts_of_removed_checks_do_nothing(start: Start) -> None:
