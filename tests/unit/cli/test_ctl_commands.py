@@ -52,6 +52,30 @@ def test_every_command_explains_itself(command, capsys: pytest.CaptureFixture[st
     assert f"keepalive-ctl {command.name}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--control", "/nowhere/a.sock", "status"],
+        ["--control=/nowhere/a.sock", "status"],
+        ["status", "--control", "/nowhere/a.sock"],
+        ["--control", "/nowhere/b.sock", "status", "--control", "/nowhere/a.sock"],
+    ],
+)
+def test_the_socket_may_stand_before_the_command(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEEPALIVE_CONTROL", "/nowhere/c.sock")
+    assert main(words) == 2
+    assert "no daemon answers at /nowhere/a.sock" in capsys.readouterr().err
+
+
+def test_a_socket_that_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--control"])
+    assert ended.value.code == 2
+    assert "argument --control: expected one argument" in capsys.readouterr().err
+
+
 def test_a_mistake_of_ours_is_no_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
