@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
@@ -112,11 +111,12 @@ def error_in(data: bytes) -> dict[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def control_argument(parser: argparse.ArgumentParser) -> None:
+def control_argument(parser: argparse.ArgumentParser, default: str = argparse.SUPPRESS) -> None:
+    """Before the command, with the default, and after it, where it says nothing unless it is given."""
     parser.add_argument(
         "--control",
         metavar="PATH",
-        default=os.environ.get(VARIABLE) or control_name(),
+        default=default,
         help=f"the daemon's control socket (default ${VARIABLE} or {control_name()})",
     )
 

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from keepalive_py import __version__
-from keepalive_py.cli.client import VARIABLE
+from keepalive_py.cli.client import VARIABLE, control_argument
 from keepalive_py.cli.commands import Command
 from keepalive_py.config.spelling import nearest
+from keepalive_py.daemon.paths import control_name
 
 # The files of `commands/`, in the order in which --help has what is in them.
 FILES = (
@@ -51,7 +52,7 @@ GROUPS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    words = without_socket(sys.argv[1:] if words is None else words)
+    words = sys.argv[1:] if words is None else words
     parser = argument_parser(words[0] if words else "")
     if not words:
         parser.print_help(sys.stderr)
@@ -70,18 +71,6 @@ def main(words: Sequence[str] | None = None) -> int:
         if os.environ.get("KEEPALIVE_PY_DEBUG"):
             raise
         return 70
-
-
-def without_socket(words: Sequence[str]) -> Sequence[str]:
-    """`--control PATH` before the command is the default of the one after it."""
-    if not words:
-        return words
-    option, equals, path = words[0].partition("=")
-    used = 1 if equals else 2
-    if option != "--control" or len(words) < used:
-        return words
-    os.environ[VARIABLE] = path if equals else words[1]
-    return words[used:]
 
 
 def commands(word: str = "") -> Iterator[Command]:
@@ -112,7 +101,7 @@ def argument_parser(word: str = "") -> argparse.ArgumentParser:
         epilog="`keepalive-ctl COMMAND --help` has the options of each, and examples.",
     )
     parser.add_argument("--version", action="version", version=f"keepalive-ctl {__version__}")
-    parser.add_argument("--control", metavar="PATH", help="the daemon's control socket; also after COMMAND")
+    control_argument(parser, default=os.environ.get(VARIABLE) or control_name())
     top = parser.add_subparsers(metavar="COMMAND", required=True)
     groups: dict[str, argparse._SubParsersAction[Parser]] = {}
     for command in commands(word):

@@ -81,7 +81,7 @@ class Controlled:
             "host": os.uname().nodename,
             "pid": os.getpid(),
             "started": round(self.life.born, 3),
-            "uptime": round(time.time() - self.life.born, 3),
+            "uptime": round(time.monotonic() - self.life.began, 3),
             "resident_kilobytes": dump.resident_kilobytes(),
             "tasks": len(asyncio.all_tasks()),
             "reloads": supervisor.reloads,

@@ -92,6 +92,7 @@ class Life:
         self.tasks: list[asyncio.Task[None]] = []
         self.dumps: set[asyncio.Future[None]] = set()
         self.born = time.time()
+        self.began = time.monotonic()  # seconds; clocks are set
         self.configuring = Configuring(options, ready, self.reload_wanted.set)
         controlled = Controlled(self)
         self.control = ControlRoom(controlled, voice.warn, voice.mistake)

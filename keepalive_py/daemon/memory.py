@@ -5,7 +5,7 @@ form no cycles. Walking them again and again costs a large balancer tens of mill
 time, in which no probe is served. What a reload replaces is freed by its count of references.
 
 What else is there at that moment is frozen with it, for instance a request under way, and that has
-cycles: some two kilobytes a reload, which would never be free again. So everything is looked at once
+cycles: almost one kilobyte a reload, which would never be free again. So everything is looked at once
 in a while.
 """
 
@@ -28,7 +28,7 @@ _times = count(1)
 def growing() -> Iterator[None]:
     """What the body makes stays: the collector does not look at it, now or later. Before that the
     garbage goes, or it would stay, too; what was frozen earlier costs no time then, but for every
-    64th time."""
+    THAW_EVERYth time."""
     if next(_times) % THAW_EVERY == 0:
         gc.unfreeze()
     gc.collect()

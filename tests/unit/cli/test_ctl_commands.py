@@ -59,6 +59,7 @@ def test_every_command_explains_itself(command, capsys: pytest.CaptureFixture[st
         ["--control=/nowhere/a.sock", "status"],
         ["status", "--control", "/nowhere/a.sock"],
         ["--control", "/nowhere/b.sock", "status", "--control", "/nowhere/a.sock"],
+        ["--control", "/nowhere/b.sock", "--control", "/nowhere/a.sock", "status"],
     ],
 )
 def test_the_socket_may_stand_before_the_command(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.errors import ConfigError
 from keepalive_py.pytest_plugin import MakeServer, Start
 from keepalive_py.testing import Reason, VirtualClock, running
@@ -77,6 +78,14 @@ async def test_a_reload_follows_the_text_and_keeps_what_was_said(mock_daemon: St
     await lb.expect_table({WEB: {B: 1}})
     assert await lb.reload(ONE)
     await lb.expect_table({WEB: {B: 1}})
+
+
+async def test_a_clock_that_is_set_back_does_not_change_how_long_it_runs(
+    mock_daemon: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lb = await mock_daemon(ONE)
+    monkeypatch.setattr("time.time", lambda: lb.life.born - 864000)
+    assert 0 <= Controlled(lb.life).status()["uptime"] < 3600
 
 
 async def test_the_next_daemon_adopts_the_table(mock_daemon: Start, virtual_clock: VirtualClock) -> None:
