@@ -20,6 +20,7 @@ from keepalive_py.control.host import Host
 from keepalive_py.control.listening import BACKLOG
 from keepalive_py.control.resources import RESOURCES
 from keepalive_py.control.tokens import Tokens
+from keepalive_py.net import Family
 
 KEEPALIVE: Final = 15.0  # seconds that a connection may rest between two requests
 LONGEST_LINE: Final = 8190  # bytes of the request line, and of one header field
@@ -53,8 +54,7 @@ class Server:
 async def serve_unix(channel: socket.socket, host: Host, complain: Complain) -> Server:
     front = Front(host, unix_caller, complain)
     runner, gate = await prepared(front)
-    listener = await asyncio.get_running_loop().create_unix_server(gate.connection, sock=channel)
-    return Server(runner, gate, listener)
+    return Server(runner, gate, await accepting(gate, channel))
 
 
 async def serve_tcp(
@@ -64,14 +64,24 @@ async def serve_tcp(
     bearers = Bearers(tokens)
     runner, gate = await prepared(Front(host, bearers.caller, complain))
     gate.tls, gate.most = context, block.connections
+    family = socket.AF_INET6 if block.listen.family is Family.INET6 else socket.AF_INET
     try:
-        listener = await asyncio.get_running_loop().create_server(
-            gate.connection, str(block.listen.address), block.listen.port, backlog=BACKLOG
-        )
+        channel = socket.create_server((str(block.listen.address), block.listen.port), family=family)
+        channel.setblocking(False)
+        listener = await accepting(gate, channel)
     except BaseException:
         await runner.cleanup()
         raise
     return Server(runner, gate, listener, bearers)
+
+
+async def accepting(gate: Gate, channel: socket.socket) -> asyncio.Server:
+    """Asyncio accepts as often in a row as the backlog that it is given, and when no descriptor is left,
+    each of them fails, is told, and is tried again a second later: soon thousands a second. So it is
+    given 1, and the kernel the real one."""
+    listener = await asyncio.get_running_loop().create_server(gate.connection, sock=channel, backlog=1)
+    channel.listen(BACKLOG)
+    return listener
 
 
 class Bearers:

@@ -385,7 +385,7 @@ def mistake_in_loop(_loop: asyncio.AbstractEventLoop, context: dict[str, object]
     """Asyncio's last resort: something went wrong in a callback or a task nobody waits for."""
     error = context.get("exception")
     if isinstance(error, OSError) and error.errno in NO_RESOURCES:  # a listener accepts again in a second
-        voice.warn(f"{context.get('message')}: {error.strerror}")
+        voice.seldom(f"{context.get('message')}: {error.strerror}")
         return
     if isinstance(error, Exception):
         voice.mistake("the event loop", error)

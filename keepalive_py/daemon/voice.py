@@ -6,7 +6,7 @@ import contextlib
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from typing import Final
 
 import structlog
@@ -20,13 +20,13 @@ from keepalive_py.health.verdict import Reason
 SECURITY_CODE = "script-security"
 OWN_CODE = "own-keyword"
 
-SAID_EVERY: Final = 60.0  # seconds from one traceback to the next of the same place
+SAID_EVERY: Final = 60.0  # seconds from one telling to the next of the same
 DIFFERENT: Final = 1000
 
 log = structlog.get_logger()
 LEVELS: Final = {Severity.NOTE: "info", Severity.WARNING: "warning", Severity.ERROR: "error"}
 mistakes: Counter[str] = Counter()  # of ours in this process, by where
-_told: dict[object, float] = {}
+_told: dict[Hashable, float] = {}
 
 
 def tell(events: Iterable[Event]) -> None:
@@ -78,14 +78,27 @@ def mistake(where: str, error: BaseException | None) -> None:
     """A mistake of ours, with all that helps to find it, in one line of the log. One that comes again
     and again is counted, and said once a minute."""
     mistakes[where] += 1
-    key, now = (where, type(error), place_of(error)), time.monotonic()
-    if now - _told.get(key, -SAID_EVERY) < SAID_EVERY:
+    if told_lately((where, type(error), place_of(error))):
         return
+    text = "".join(traceback.format_exception(error)).strip() if error is not None else ""
+    log.error(f"internal error in {where}: {text}", kind="mistake")
+
+
+def seldom(text: str) -> None:
+    """A warning that may come again and again: said once a minute."""
+    if not told_lately(text):
+        warn(text)
+
+
+def told_lately(key: Hashable) -> bool:
+    """If not, it is now."""
+    now = time.monotonic()
+    if now - _told.get(key, -SAID_EVERY) < SAID_EVERY:
+        return True
     if len(_told) >= DIFFERENT:
         _told.clear()
     _told[key] = now
-    text = "".join(traceback.format_exception(error)).strip() if error is not None else ""
-    log.error(f"internal error in {where}: {text}", kind="mistake")
+    return False
 
 
 def place_of(error: BaseException | None) -> tuple[str, int | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import socket
 import stat
 import subprocess
@@ -113,3 +114,29 @@ def test_a_daemon_that_nobody_asks_does_not_import_aiohttp() -> None:
 
 def mode(path: str) -> int:
     return stat.S_IMODE(os.stat(path).st_mode)
+
+
+async def test_without_descriptors_clients_wait_and_little_is_said(rig: Rig) -> None:
+    """Each failure of accept() is told to the loop, which once led to thousands a second."""
+    assert (await rig.ask("GET", "/v1/status")).status == 200
+    told: list[object] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+    clients = [socket.socket(socket.AF_UNIX) for _ in range(20)]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    next_one = os.dup(0)
+    os.close(next_one)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_one, hard))
+    try:
+        for client in clients:
+            client.setblocking(False)
+            client.connect(rig.path)
+        await asyncio.sleep(2.5)
+        assert 1 <= len(told) <= 4, len(told)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        loop.set_exception_handler(None)
+    for client in clients:
+        await loop.sock_sendall(client, b"GET /v1/live HTTP/1.0\r\n\r\n")
+        assert (await asyncio.wait_for(loop.sock_recv(client, 4096), 10)).startswith(b"HTTP/1.0 200")
+        client.close()

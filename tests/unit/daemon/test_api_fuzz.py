@@ -143,7 +143,9 @@ class Api:
 async def api(start: Start, tmp_path: Path) -> AsyncIterator[Api]:
     rig = await start(virtual_server(A, B))
     mistakes: list[str] = []
-    life: Any = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, configuring=OneConfiguration())
+    life: Any = types.SimpleNamespace(
+        supervisor=rig.supervisor, born=0.0, began=0.0, configuring=OneConfiguration()
+    )
     control = ControlSocket(
         Controlled(life), mistakes.append, lambda where, error: mistakes.append(f"{where}: {error!r}")
     )

@@ -65,7 +65,7 @@ async def main():
     await supervisor.start()
     said = dict(digest="", since=0.0, generation=None, instead_of_files=None, refused=None, held=False)
     configuring = types.SimpleNamespace(summary=lambda: said)
-    life = types.SimpleNamespace(supervisor=supervisor, born=0.0, configuring=configuring)
+    life = types.SimpleNamespace(supervisor=supervisor, born=0.0, began=0.0, configuring=configuring)
     mistakes = []
     complain = lambda where, error: mistakes.append(f"{where}: {error!r}")
     control = ControlSocket(Controlled(life), mistakes.append, complain)

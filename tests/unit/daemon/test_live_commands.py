@@ -44,7 +44,7 @@ async def rig(start: Start) -> Rig:
 async def ask(rig: Rig, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> AsyncIterator[Ask]:
     """Runs a command; its exit status, and all that it says."""
     configuring = types.SimpleNamespace(summary=lambda: CONFIGURATION)
-    life = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, configuring=configuring)
+    life = types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, began=0.0, configuring=configuring)
     control = ControlSocket(Controlled(life), voice.warn, voice.mistake)  # type: ignore[arg-type]
     path = str(tmp_path / "control.sock")
     control.open(path)

@@ -43,7 +43,7 @@ CONFIGURATION = {
 
 async def measured(rig: Rig) -> Samples:
     configuring = types.SimpleNamespace(summary=lambda: CONFIGURATION)
-    life: Any = types.SimpleNamespace(supervisor=rig.supervisor, born=5.0, configuring=configuring)
+    life: Any = types.SimpleNamespace(supervisor=rig.supervisor, born=5.0, began=0.0, configuring=configuring)
     return samples(b"".join(await Controlled(life).metrics()))
 
 

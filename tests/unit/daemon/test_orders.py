@@ -28,7 +28,7 @@ ORDER = {**NOTHING, "action": "drain", "weight": None, "seconds": 0.0, "reason":
 
 
 def control(rig: Rig) -> Controlled:
-    return Controlled(types.SimpleNamespace(supervisor=rig.supervisor, born=0.0))  # type: ignore[arg-type]
+    return Controlled(types.SimpleNamespace(supervisor=rig.supervisor, born=0.0, began=0.0))  # type: ignore[arg-type]
 
 
 async def give(rig: Rig, action: str, server: str, **more: Any) -> dict[str, Any]:
