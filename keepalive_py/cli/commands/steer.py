@@ -126,7 +126,7 @@ def told(found: Row) -> Iterator[str]:
     for each in found.get("addresses", ()):
         yield f"{'the node' if each['node'] else each['vip']}: {worded(each)}, {ends(each)}"
     if not found.get("remembered", True):
-        yield "not remembered over a restart: no --state-directory, or one that cannot be written (see the log)"
+        yield "not remembered over a restart: no --state-directory, or one that is not writable (see its log)"
     if not found.get("in_table", True):
         yield "the kernel's table does not follow yet: see the daemon's log"
 
