@@ -7,11 +7,16 @@ time, in which no probe is served. What a reload replaces is freed by its count 
 What else is there at that moment is frozen with it, for instance a request under way, and that has
 cycles: almost one kilobyte a reload, which would never be free again. So everything is looked at once
 in a while.
+
+And the C library keeps what Python gave back, in holes that the next configuration does not fit into:
+the heap of a balancer with some included files grew from 18 to 27 MB in 5,000 reloads, with 13 MB of it
+in use all the time. It is asked to return whole pages, at the same times: malloc_trim(3).
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
 from collections.abc import Iterator
 from itertools import count
@@ -29,15 +34,24 @@ def growing() -> Iterator[None]:
     """What the body makes stays: the collector does not look at it, now or later. Before that the
     garbage goes, or it would stay, too; what was frozen earlier costs no time then, but for every
     THAW_EVERYth time."""
-    if next(_times) % THAW_EVERY == 0:
+    thawing = next(_times) % THAW_EVERY == 0
+    if thawing:
         gc.unfreeze()
     gc.collect()
+    if thawing:
+        return_pages()
     gc.disable()
     try:
         yield
     finally:
         gc.freeze()
         gc.enable()
+
+
+def return_pages() -> None:
+    """To the kernel, what is free in the heap of the C library; only glibc can do it."""
+    with contextlib.suppress(AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextlib.contextmanager

@@ -345,14 +345,17 @@ def test_edits_without_end(soak: Soak) -> None:
         for _ in range(SETTLING):
             soak.step()
         before = soak.size()
+        kilobytes = []  # ten times on the way
         while time.monotonic() < began + SECONDS or len(soak.done) < LEAST_EDITS:
             soak.step()
             assert stream.alive(), soak.told()
+            if time.monotonic() >= began + SECONDS * (len(kilobytes) + 1) / 10:
+                kilobytes.append(soak.size()["kilobytes"])
         after = soak.size()
         traffic.more(20)
     took = time.monotonic() - began
     print(f"seed {SEED}: {len(soak.done)} edits in {took:.0f} s, {len(traffic.attempts)} connections")
-    print(f"{before} -> {after}")
+    print(f"{before} -> {kilobytes} kilobytes -> {after}")
     assert traffic.errors() == [], soak.told()
     assert stream.alive()
     stream.close()

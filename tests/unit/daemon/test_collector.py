@@ -1,10 +1,12 @@
-"""What is frozen at a reload does not stay for ever."""
+"""What is frozen at a reload does not stay for ever, nor do the pages that it was in."""
 
 from __future__ import annotations
 
 import gc
+import platform
 import weakref
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +51,22 @@ def test_what_was_made_is_frozen_and_the_collector_goes_on() -> None:
     del made
     gc.collect()
     assert seen() is not None
+
+
+def resident() -> int:
+    """kB, counted page by page."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Rss:"))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can do it")
+def test_holes_in_the_heap_go_back_some_reloads_later() -> None:
+    made = [bytes(50_000 if number % 2 else 1000) for number in range(2000)]
+    del made[1::2]
+    with_holes = resident()
+
+    for _ in range(THAW_EVERY):
+        with growing():
+            pass
+    assert resident() < with_holes - 30_000
+    assert len(made) == 1000
