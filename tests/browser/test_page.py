@@ -122,6 +122,26 @@ async def test_an_operator_drains_the_node(page: Page, show: Show) -> None:
     assert page.complaints == []
 
 
+async def test_an_operator_drains_one_address_by_keyboard(page: Page, show: Show) -> None:
+    seen = await show(config())
+    await page.eval("document.querySelector('[data-focus=\"address 192.0.0.1\"]').focus()")
+    await page.press("Enter")
+    await page.until("document.querySelector('#dialog').open")
+    await page.type("moves to another node")
+    await page.press("Enter")
+    told = "document.querySelector('#attention').innerText"
+    await page.until(f"{told}.includes('192.0.0.1 is drained')")
+    work = seen.daemon.supervisor.announcing.work
+    assert work is not None
+    assert list(work.drains.current) == ["192.0.0.1"]
+    focused = "document.activeElement.dataset.focus === 'address 192.0.0.1'"
+    await page.until(f"{focused} && document.activeElement.innerText.startsWith('192.0.0.1 ')")
+    await page.press("Enter")
+    await page.until(f"{told} === 'All is well.' && {focused}")
+    assert not work.drains.current
+    assert page.complaints == []
+
+
 async def test_a_reload_that_was_refused_is_said_with_its_place(page: Page, show: Show) -> None:
     seen = await show(config())
     assert not await seen.daemon.reload("virtual_server 192.0.0.1 eighty {\n}\n")

@@ -26,8 +26,10 @@ export function makeActions(done) {
   return async (what, service, server, place) => {
     if (what === "drain") return open(service, server, place);
     if (what === "drain node") return openNode();
+    if (what === "drain address") return openAddress(place);
     try {
       if (what === "undrain node") await undrainNode();
+      else if (what === "undrain address") await undrainAddress(place);
       else if (what === "undrain") await undrain(server, place);
       else await check(service, server, place);
       done();
@@ -50,6 +52,12 @@ function openNode() {
   show("Drain this node", "All its addresses are drained and then withdrawn: other nodes take over. Its table stays.");
 }
 
+function openAddress(place) {
+  meant = { vip: place, place };
+  $("dialog-scope").hidden = true;
+  show(`Drain ${place}`, "It is withdrawn: other nodes take it over. Its services and their servers stay in the table.");
+}
+
 function show(title, text) {
   $("dialog-title").textContent = title;
   $("dialog-text").textContent = text;
@@ -59,10 +67,10 @@ function show(title, text) {
   $("dialog-reason").focus();
 }
 
-async function drain({ service, place, node }) {
+async function drain({ service, place, node, vip }) {
   const scope = document.querySelector("input[name=scope]:checked").value;
   const seconds = $("dialog-for").value;
-  const whom = node ? { node } : { server: place, ...(scope === "service" ? { service: service.name } : {}) };
+  const whom = node ? { node } : vip ? { vip } : { server: place, ...(scope === "service" ? { service: service.name } : {}) };
   await ask("POST", "/v1/overrides", {
     action: "drain", ...whom, reason: $("dialog-reason").value.trim(), ...(seconds ? { seconds: Number(seconds) } : {}),
   });
@@ -72,6 +80,11 @@ async function drain({ service, place, node }) {
 async function undrainNode() {
   await ask("DELETE", "/v1/overrides?node=true");
   toast("This node takes its addresses back.");
+}
+
+async function undrainAddress(vip) {
+  await ask("DELETE", `/v1/overrides?${new URLSearchParams({ vip })}`);
+  toast(`${vip} is announced again when its services are fit.`);
 }
 
 async function undrain(server, place) {

@@ -102,7 +102,7 @@ function show() {
   showFilters();
   showList();
   showAttention(open);
-  showNetwork();
+  showNetwork(act);
   const parts = [`version ${summary.version}`, `up ${age(summary.uptime)}`, many(summary.reloads, "reload"), ...(summary.config_files || []).slice(0, 1)];
   say($("foot"), parts.join("  ·  "));
 }

@@ -18,7 +18,6 @@ export function forget() {
 export function showDetail(full, act, close) {
   const place = $("detail"), service = store.byName.get(full.name);
   if (pressed && !place.hidden) return;
-  const focused = place.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
   const top = place.scrollTop;
   fill(place, [
     h("div", { class: "head" },
@@ -30,7 +29,6 @@ export function showDetail(full, act, close) {
   ]);
   place.hidden = false;
   place.scrollTop = top;
-  if (focused) place.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 function facts(full, service) {

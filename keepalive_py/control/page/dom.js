@@ -28,8 +28,11 @@ export function hint(element, text) {
   if (element.title !== text) element.title = text;
 }
 
+/** What has the focus keeps it, when it is there again under the same `data-focus`. */
 export function fill(element, children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement.dataset.focus : null;
   element.replaceChildren(...children.filter((child) => child !== null && child !== undefined));
+  if (focused) element.querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 const numbers = new Intl.NumberFormat("en");

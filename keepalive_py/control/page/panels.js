@@ -160,8 +160,8 @@ function* downServers() {
 
 // Announcements.
 
-export function showNetwork() {
-  const { announcer } = store, text = JSON.stringify(announcer);
+export function showNetwork(act) {
+  const { announcer } = store, text = JSON.stringify([announcer, store.role]);
   const vips = Object.values(announcer?.vips || {}), drained = Boolean(announcer?.drains?.[NODE]);
   $("node").hidden = !vips.length || store.role !== "operator";
   $("node").dataset.drained = String(drained);
@@ -173,15 +173,19 @@ export function showNetwork() {
     return;
   }
   say($("network-count"), `${vips.filter((vip) => vip.state === "announced").length} of ${vips.length} announced`);
-  fill($("network"), [tree(announcer), h("h3", { class: "sub" }, "Virtual addresses"), h("ul", { class: "vips" }, ...Object.entries(announcer.vips).map(([address, vip]) => h("li", {}, chip(address, vip))))]);
+  fill($("network"), [tree(announcer), h("h3", { class: "sub" }, "Virtual addresses"), h("ul", { class: "vips" }, ...Object.entries(announcer.vips).map(([address, vip]) => h("li", {}, chip(address, vip, Boolean(announcer.drains?.[address]), act))))]);
 }
 
 const VIP_STATES = { announced: "ok", draining: "held", withdrawn: "held", held: "bad" };
 
-function chip(address, vip) {
+/** For operators it drains the address, or takes that back. */
+function chip(address, vip, drained, act) {
   const why = [vip.state, vip.why, vip.damped ? "damped" : "", vip.drained_by ? `drained by ${vip.drained_by}${vip.drain_reason ? `: ${vip.drain_reason}` : ""}` : ""].filter(Boolean).join(", ");
   const label = vip.state === "announced" ? address : `${address} ${vip.state}`;
-  return h("span", { class: `pill vip ${VIP_STATES[vip.state] || ""}`, title: why, "aria-label": `${address}: ${why}` }, label);
+  const looks = { class: `pill vip ${VIP_STATES[vip.state] || ""}`, title: why };
+  if (store.role !== "operator") return h("span", { ...looks, "aria-label": `${address}: ${why}` }, label);
+  const what = drained ? "undrain address" : "drain address", word = drained ? "Undrain" : "Drain";
+  return h("button", { ...looks, type: "button", "data-focus": `address ${address}`, "aria-label": `${address}: ${why}. ${word}`, title: `${why}\n${word} this address`, onclick: () => act(what, null, null, address) }, label);
 }
 
 function tree(announcer) {
