@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import errno
 import importlib
 import os
 import sys
@@ -52,25 +53,40 @@ GROUPS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    words = sys.argv[1:] if words is None else words
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    try:
+        try:
+            return run(sys.argv[1:] if words is None else words)
+        finally:
+            sys.stdout.flush()  # at the end of the interpreter it would be too late to say what is wrong
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # the boundary: an operator never sees a traceback
+        if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC):
+            drop_output()
+            if error.errno == errno.ENOSPC:
+                print(f"keepalive-ctl: {error.strerror}", file=sys.stderr)
+            return 1
+        print(f"keepalive-ctl: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        if os.environ.get("KEEPALIVE_PY_DEBUG"):
+            raise
+        return 70
+
+
+def run(words: Sequence[str]) -> int:
     parser = argument_parser(words[0] if words else "")
     if not words:
         parser.print_help(sys.stderr)
         return 2
     arguments = parser.parse_args(words)
-    try:
-        return int(arguments.run(arguments))
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except Exception as error:  # the boundary: an operator never sees a traceback
-        print(f"keepalive-ctl: internal error: {type(error).__name__}: {error}", file=sys.stderr)
-        if os.environ.get("KEEPALIVE_PY_DEBUG"):
-            raise
-        return 70
+    return int(arguments.run(arguments))
+
+
+def drop_output() -> None:
+    """What is still in the buffer goes nowhere, instead of failing once more."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def commands(word: str = "") -> Iterator[Command]:

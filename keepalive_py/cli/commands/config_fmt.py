@@ -44,6 +44,8 @@ def formatted(file: str, act: Callable[[str, str, str], int]) -> int:
     try:
         text = text_of(file)
         return act(file, text, format_text(text))
+    except BrokenPipeError:  # nobody reads on; that says nothing about the file
+        raise
     except OSError as error:
         print(f"{file}: {error.strerror}", file=sys.stderr)
         return 2

@@ -1,0 +1,55 @@
+"""`keepalive-ctl` as a process: where its output goes, and who stops reading it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from keepalive_py.cli.commands import config_fmt
+
+# Of the tests' own, what would change how Python writes.
+QUIET = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONU", "PYTHONIO"))}
+
+
+def run(*words: str, stdout: int | IO[bytes] | None, **more: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "keepalive_py.cli.ctl", *words]
+    return subprocess.run(
+        command, env={**QUIET, **more}, stdout=stdout, stderr=subprocess.PIPE, text=True, timeout=60
+    )
+
+
+@pytest.mark.parametrize("words", [("config", "keyword", "weight"), ("config", "schema"), ("--help",)])
+def test_nobody_reads_on(words: tuple[str, ...]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as pipe:
+        done = run(*words, stdout=pipe)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("words", [("config", "keyword", "weight"), ("config", "schema")])
+def test_a_full_disk(words: tuple[str, ...]) -> None:
+    with open("/dev/full", "wb") as full:
+        done = run(*words, stdout=full)
+    assert (done.returncode, done.stderr) == (1, "keepalive-ctl: No space left on device\n")
+
+
+def test_output_that_is_closed(tmp_path: Path) -> None:
+    file = tmp_path / "lb.conf"
+    file.write_text("nonsense\n")
+    command = f"exec {sys.executable} -m keepalive_py.cli.ctl config check {file} >&-"
+    done = subprocess.run(["sh", "-c", command], env=QUIET, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+def test_a_reader_who_leaves_says_nothing_of_the_file() -> None:
+    def gone(_file: str, _text: str, _after: str) -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        config_fmt.formatted(os.devnull, gone)
