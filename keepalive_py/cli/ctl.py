@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -43,6 +45,7 @@ FILES = (
     "toa",
     "lab",
 )
+ANYTHING = "keepalive-ctl"  # how output is encoded: whatever it is
 GROUPS = {
     "check": "`check now`: run a server's checks without waiting",
     "config": "check, compare, explain, apply configurations; go back to an older one",
@@ -54,7 +57,9 @@ GROUPS = {
 
 def main(words: Sequence[str] | None = None) -> int:
     if sys.stdout is None:  # closed by whoever started us
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  it lasts as long as we do
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ANYTHING)
     try:
         try:
             return run(sys.argv[1:] if words is None else words)
@@ -72,6 +77,17 @@ def main(words: Sequence[str] | None = None) -> int:
         if os.environ.get("KEEPALIVE_PY_DEBUG"):
             raise
         return 70
+
+
+def anything(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of names and files that are not UTF-8 as they are; what the locale cannot say, as numbers."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(ANYTHING, anything)
 
 
 def run(words: Sequence[str]) -> int:

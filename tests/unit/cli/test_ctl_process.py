@@ -53,3 +53,20 @@ def test_a_reader_who_leaves_says_nothing_of_the_file() -> None:
 
     with pytest.raises(BrokenPipeError):
         config_fmt.formatted(os.devnull, gone)
+
+
+def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
+    name = os.fsencode(tmp_path) + b"/\xff.conf"
+    with open(name, "wb") as file:
+        file.write(b"   a\n")
+    command = [sys.executable, "-m", "keepalive_py.cli.ctl", "config", "fmt", "--check", name]
+    done = subprocess.run(command, env={**QUIET, "PYTHONIOENCODING": "utf-8:strict"}, capture_output=True)
+    assert (done.returncode, done.stdout, done.stderr) == (1, name + b"\n", b"")
+
+
+def test_what_the_locale_cannot_say(tmp_path: Path) -> None:
+    file = tmp_path / "lb.conf"
+    file.write_text("gr\u00fc\u00dfe\n")
+    done = run("config", "check", str(file), stdout=subprocess.PIPE, PYTHONIOENCODING="ascii")
+    assert done.returncode == 5
+    assert "`gr\\xfc\\xdfe` is not a keyword" in done.stdout
