@@ -163,6 +163,7 @@ def _json(text: str, path: str) -> Any:
         names = [name for name, _ in pairs]
         twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if twice is not None:
+            _yaml(text, path)  # whose reader knows the line, and reads JSON too
             raise TemplateTrouble(f"`{twice}` is there twice", path)
         return dict(pairs)
 
@@ -170,6 +171,8 @@ def _json(text: str, path: str) -> Any:
         return json.loads(text, object_pairs_hook=distinct)
     except json.JSONDecodeError as error:
         raise TemplateTrouble(f"is not JSON: {error.msg}", path, error.lineno, error.colno) from None
+    except ValueError as error:  # an integer that is too long
+        raise TemplateTrouble(f"is not JSON: {error}", path) from None
     except RecursionError:
         raise TemplateTrouble("is nested too deeply", path) from None
 
@@ -180,24 +183,37 @@ def _yaml(text: str, path: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (None, 1)
-        raise TemplateTrouble(f"is not YAML: {error.problem or error.context}", path, line, column) from None
+        said = error.problem or error.context
+        summary = f"{said}" if isinstance(error, _WrongValue) else f"is not YAML: {said}"
+        raise TemplateTrouble(summary, path, line, column) from None
     except yaml.YAMLError as error:
         raise TemplateTrouble(f"is not YAML: {error}", path) from None
     except RecursionError:
         raise TemplateTrouble("is nested too deeply", path) from None
 
 
+class _WrongValue(yaml.constructor.ConstructorError):
+    """It is YAML, and still nothing that can be meant."""
+
+
 class _Loader(yaml.SafeLoader):
     """A name that is there twice is a mistake, not the last one."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception:  # whatever a date, a number and so on raise that look like one
+            kind = node.tag.rpartition(":")[2]
+            raise _WrongValue(None, None, f"this is no {kind}", node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"`{key.value}` is there twice", key.start_mark
-                    )
+                    raise _WrongValue(None, None, f"`{key.value}` is there twice", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -69,6 +69,9 @@ def test_values_and_the_node(write: Write) -> None:
         ("{{ ''.__class__.__mro__ }}", "", "lb.conf.j2:1", "unsafe"),
         ("x", "a: 1\na: 2", "v.yaml:2", "`a` is there twice"),
         ("x", "a: [1", "v.yaml:1", "is not YAML"),
+        ("x", "a: 1\nsince: 2026-02-30\n", "v.yaml:2:8", "this is no timestamp"),
+        ("x", "a: !!int x\n", "v.yaml:1:4", "this is no int"),
+        ("x", f"a: {'1' * 5000}\n", "v.yaml:1:4", "this is no int"),
         ("x", "- 1", "v.yaml:1", "values must be names"),
     ],
 )
@@ -87,9 +90,14 @@ def test_mistakes_in_json(write: Write) -> None:
     assert trouble is not None
     assert trouble.subject is not None
     assert (trouble.subject.file.endswith("v.json"), trouble.subject.line) == (True, 2)
-    twice = made(write, "x", '{"a": 1, "a": 2}', "v.json").trouble
+    twice = made(write, "x", '{"a": 1,\n "a": 2}', "v.json").trouble
     assert twice is not None
-    assert "`a` is there twice" in twice.summary
+    assert twice.summary == "`a` is there twice"
+    assert twice.subject is not None
+    assert (twice.subject.line, twice.subject.column) == (2, 2)
+    long = made(write, "x", f'{{"a": {"1" * 5000}}}', "v.json").trouble
+    assert long is not None
+    assert "is not JSON: Exceeds the limit" in long.summary
 
 
 def test_a_mistake_in_the_text_is_told_at_the_template(write: Write, tmp_path: Path) -> None:
