@@ -114,15 +114,27 @@ class Rendered:
 def rendered(template: str, values: str | None, node: str) -> Rendered:
     """Never raises for a mistake of the operator: it is in `trouble`."""
     workshop = _Workshop(template)
-    result = Rendered(name_of(template))
+    result = Rendered(name_of(template), files=(template,))
     try:
         given = {**values_of(values), "node": node}
         result.text = workshop.run(given)
         result.places = workshop.places(given, result.text)
+        _judge_characters(result)
     except TemplateTrouble as trouble:
-        result.trouble = trouble.diagnostic()
+        result.text, result.trouble = "", trouble.diagnostic()
     result.files = tuple(dict.fromkeys([template, *workshop.files, *([values] if values else [])]))
     return result
+
+
+def _judge_characters(made: Rendered) -> None:
+    """Raises TemplateTrouble for a lone surrogate, which an escape such as "\\ud800" makes."""
+    try:
+        made.text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        line = made.text.count("\n", 0, error.start)
+        file, number = (made.places[line] if line < len(made.places) else None) or (made.files[0], None)
+        summary = f"makes U+{ord(made.text[error.start]):04X}, which is no character"
+        raise TemplateTrouble(summary, file, number) from None
 
 
 def name_of(template: str) -> str:

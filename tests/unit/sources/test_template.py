@@ -68,6 +68,7 @@ def test_values_and_the_node(write: Write) -> None:
         ("{% include '../etc/passwd' %}", "", "", "there is no template"),
         ("{{ ''.__class__.__mro__ }}", "", "lb.conf.j2:1", "unsafe"),
         ("x", "a: 1\na: 2", "v.yaml:2", "`a` is there twice"),
+        ("x\n{{ a }}", 'a: "\\ud800"', "lb.conf.j2:2", "makes U+D800, which is no character"),
         ("x", "a: [1", "v.yaml:1", "is not YAML"),
         ("x", "a: 1\nsince: 2026-02-30\n", "v.yaml:2:8", "this is no timestamp"),
         ("x", "a: !!int x\n", "v.yaml:1:4", "this is no int"),
@@ -137,6 +138,12 @@ def test_a_template_that_cannot_be_rendered_is_no_configuration(write: Write, tm
     (error,) = ready.diagnostics
     assert "'missing' is undefined" in error.summary
     assert {str(tmp_path / "lb.conf.j2"), str(tmp_path / "v.yaml")} <= set(ready.watched)
+
+
+def test_half_a_character_is_no_configuration(write: Write) -> None:
+    ready = loaded(write, "a\n{{ '\\ud800' }}")
+    assert ready.config is None
+    assert [each.summary for each in ready.diagnostics] == ["makes U+D800, which is no character"]
 
 
 def test_an_include_that_is_not_there_is_waited_for(write: Write, tmp_path: Path) -> None:
