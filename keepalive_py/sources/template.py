@@ -164,10 +164,14 @@ def values_of(path: str | None) -> dict[str, Any]:
 def _text_of(path: str) -> str:
     try:
         return content_of(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except OSError as error:
-        raise TemplateTrouble(f"cannot be read: {error.strerror}", path) from None
-    except UnicodeDecodeError as error:
-        raise TemplateTrouble(f"is not UTF-8 at byte {error.start}", path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateTrouble(_unread(error), path) from None
+
+
+def _unread(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"is not UTF-8 at byte {error.start}"
 
 
 def _json(text: str, path: str) -> Any:
@@ -250,7 +254,7 @@ class _Workshop:
         except jinja2.TemplateNotFound as error:
             if error.name:  # it may appear: it is watched
                 self.files.append(os.path.join(os.path.dirname(self.template), error.name))
-            raise TemplateTrouble(f"there is no template {error.name}", self.template) from None
+            raise TemplateTrouble(f"there is no template {error.name}", *self.place_of(error)) from None
         except jinja2.TemplateSyntaxError as error:
             file = error.filename or self.template
             raise TemplateTrouble(error.message or "is no template", file, error.lineno) from None
@@ -321,7 +325,14 @@ class _Loading(jinja2.FileSystemLoader):
         self.workshop = workshop
 
     def get_source(self, environment: jinja2.Environment, template: str) -> Any:
-        found = super().get_source(environment, template)
+        try:
+            found = super().get_source(environment, template)
+        except jinja2.TemplateNotFound:  # an OSError too
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            path = os.path.normpath(os.path.join(self.searchpath[0], template))
+            self.workshop.files.append(path)
+            raise TemplateTrouble(_unread(error), path) from None
         if found[1] not in self.workshop.files:
             self.workshop.files.append(found[1])
         return found

@@ -64,8 +64,8 @@ def test_values_and_the_node(write: Write) -> None:
         ("a\n{% if %}", "", "lb.conf.j2:2", "Expected an expression"),
         ("{% for x in y %}", "y: []", "lb.conf.j2:1", "Unexpected end of template"),
         ("{{ 1 // a }}", "a: 0", "lb.conf.j2:1", "ZeroDivisionError"),
-        ("{% include 'no.j2' %}", "", "", "there is no template no.j2"),
-        ("{% include '../etc/passwd' %}", "", "", "there is no template"),
+        ("a\n{% include 'no.j2' %}", "", "lb.conf.j2:2", "there is no template no.j2"),
+        ("{% include '../etc/passwd' %}", "", "lb.conf.j2:1", "there is no template"),
         ("{{ ''.__class__.__mro__ }}", "", "lb.conf.j2:1", "unsafe"),
         ("x", "a: 1\na: 2", "v.yaml:2", "`a` is there twice"),
         ("x\n{{ a }}", 'a: "\\ud800"', "lb.conf.j2:2", "makes U+D800, which is no character"),
@@ -84,6 +84,14 @@ def test_mistakes_have_their_place(
     assert summary in trouble.summary
     where = position(trouble.subject) if trouble.subject is not None else ""
     assert place in where
+
+
+def test_a_template_that_is_no_text(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "part.j2").write_bytes(b"a\xff")
+    rendering = made(write, "x\n{% include 'part.j2' %}")
+    assert rendering.trouble is not None
+    assert rendering.trouble.summary == f"{tmp_path}/part.j2: is not UTF-8 at byte 1"
+    assert str(tmp_path / "part.j2") in rendering.files
 
 
 def test_mistakes_in_json(write: Write) -> None:
