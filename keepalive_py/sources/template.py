@@ -13,8 +13,10 @@ line of the rendered text is told alone.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -33,6 +35,7 @@ __all__ = ["Rendered", "TemplateTrouble", "rendered"]
 
 SUFFIXES: Final = (".j2", ".jinja2", ".jinja")
 LARGEST: Final = 64 * 1024 * 1024  # characters
+PATIENCE: Final = 20.0  # seconds for one rendering; more is a loop that does not end
 BEGIN, END = "\ue000", "\ue001"  # around a mark; of the private use area, so of nobody's text
 MARK: Final = re.compile(f"{BEGIN}([0-9]+),([0-9]+){END}")
 
@@ -127,7 +130,7 @@ def rendered(template: str, values: str | None, node: str) -> Rendered:
 
 
 def _judge_characters(made: Rendered) -> None:
-    """Raises TemplateTrouble for a lone surrogate, which an escape such as "\\ud800" makes."""
+    """Raises TemplateTrouble for a lone surrogate, which an escape in a string can make."""
     try:
         made.text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError as error:
@@ -246,10 +249,12 @@ class _Workshop:
         self.plain = _Environment(self)
         self.marked = _MarkedEnvironment(self)
 
-    def run(self, values: Mapping[str, Any], environment: jinja2.Environment | None = None) -> str:
+    def run(self, values: Mapping[str, Any], environment: _Environment | None = None) -> str:
         """Raises TemplateTrouble."""
+        environment = environment or self.plain
+        environment.end = time.monotonic() + PATIENCE
         try:
-            made = (environment or self.plain).get_template(os.path.basename(self.template))
+            made = environment.get_template(os.path.basename(self.template))
             return _limited(made.generate(values), self.template)
         except jinja2.TemplateNotFound as error:
             if error.name:  # it may appear: it is watched
@@ -348,6 +353,21 @@ class _Environment(ImmutableSandboxedEnvironment):
             keep_trailing_newline=True,
             cache_size=0,
         )
+        self.end = math.inf  # when rendering is given up, in seconds of `time.monotonic`
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """With a look at the clock in each turn of a loop and each call of a macro: nothing else
+        can end a thread that renders."""
+        tree = super()._parse(source, name, filename)
+        repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
+        for each in repeated:
+            turn = nodes.Call(nodes.EnvironmentAttribute("turn"), [], [], None, None)
+            each.body.insert(0, nodes.ExprStmt(turn, lineno=each.lineno))
+        return tree
+
+    def turn(self) -> None:
+        if time.monotonic() > self.end:
+            raise jinja2.TemplateRuntimeError(f"takes more than {PATIENCE:g} s")
 
 
 class _MarkedEnvironment(_Environment):

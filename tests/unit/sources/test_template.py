@@ -14,6 +14,7 @@ from keepalive_py.config.diagnostics import Severity, exit_status
 from keepalive_py.config.render import position
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
+from keepalive_py.sources import template as templates
 from keepalive_py.sources.template import Rendered, rendered
 
 Write = Callable[[str, str], str]
@@ -92,6 +93,22 @@ def test_a_template_that_is_no_text(write: Write, tmp_path: Path) -> None:
     assert rendering.trouble is not None
     assert rendering.trouble.summary == f"{tmp_path}/part.j2: is not UTF-8 at byte 1"
     assert str(tmp_path / "part.j2") in rendering.files
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    ],
+)
+def test_a_template_that_does_not_end(endless: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "PATIENCE", 0.1)
+    trouble = made(write, f"a\n{endless}").trouble
+    assert trouble is not None
+    assert trouble.summary == "takes more than 0.1 s"
+    assert trouble.subject is not None
+    assert trouble.subject.line == 2
 
 
 def test_mistakes_in_json(write: Write) -> None:
