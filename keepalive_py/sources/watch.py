@@ -52,7 +52,7 @@ class FileWatch:
         self._poll = poll
         self._patterns: tuple[str, ...] = ()
         self._seen: Signature = {}
-        self._marked: Signature = {}
+        self._marked: dict[str, Signature] = {}  # by pattern
         self._observer: BaseObserver | None = None
         self._watched: dict[str, object] = {}
         self._loop = asyncio.get_running_loop()
@@ -73,7 +73,9 @@ class FileWatch:
         """Files and glob(7) patterns, as they are now, or were at the last `mark`: only later
         changes count."""
         self._patterns = tuple(dict.fromkeys(map(os.path.abspath, patterns)))
-        self._seen = _signature(self._patterns) | self._marked
+        self._seen = _signature(self._patterns)
+        for pattern in self._patterns:
+            self._seen |= self._marked.get(pattern, {})
         if self._marked:
             self._marked = {}
             self._settle()
@@ -81,7 +83,7 @@ class FileWatch:
 
     def mark(self) -> None:
         """The files are about to be read: what changes from now on counts after `follow`."""
-        self._marked = _signature(self._patterns)
+        self._marked = {pattern: _signature((pattern,)) for pattern in self._patterns}
 
     def close(self) -> None:
         if self._timer is not None:

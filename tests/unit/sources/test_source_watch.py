@@ -143,6 +143,18 @@ async def test_a_change_while_the_files_are_read_is_told(watched: Watched, file:
     await watched.change()
 
 
+async def test_a_file_that_is_named_no_more_is_no_change(watched: Watched, file: Path) -> None:
+    other = file.with_name("other")
+    other.write_text("included until now\n")
+    watched.watch.follow([str(file), str(other)])
+
+    watched.watch.mark()
+    watched.watch.follow([str(file)])
+    await asyncio.sleep(3 * QUIET)
+
+    await watched.nothing(file)
+
+
 async def test_a_file_in_a_directory_that_does_not_exist_is_no_trouble(watched: Watched, file: Path) -> None:
     watched.watch.follow([str(file), str(file.parent / "nowhere" / "x.conf")])
 
