@@ -93,7 +93,7 @@ def older(options: Options, generations: Generations, number: int, ready: Ready,
     if found.config is None:
         return None
     watched = tuple(dict.fromkeys((*ready.watched, *found.watched)))
-    return replace(found, generation=number, instead_of=ready, why=why, watched=watched)
+    return replace(found, generation=number, instead_of=ready, why=why, watched=watched, begun=ready.begun)
 
 
 class Configuring:

@@ -122,7 +122,7 @@ class Life:
         if self.options.watch:
             with voice.apart("the watch"):
                 self.watch = FileWatch(self.reload_wanted.set, voice.warn)
-                self.watch.follow(self.ready.watched)
+                self.watch.follow(self.ready.watched, self.ready.begun)
         self.tasks = [
             self.task(self.reloading(), "reload"),
             self.task(self.awaiting_upgrade(), "upgrade"),
@@ -244,7 +244,7 @@ class Life:
         with voice.apart("the watch"):
             if self.watch is not None:
                 # Those of the running one too: a broken file may name less than it will.
-                self.watch.follow((*ready.watched, *self.ready.watched))
+                self.watch.follow((*ready.watched, *self.ready.watched), ready.begun)
         why = self.refusal(ready)
         if why:
             voice.complain(ready.errors)

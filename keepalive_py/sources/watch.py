@@ -27,6 +27,7 @@ from keepalive_py.sources.files import FileSystem
 QUIET = 0.5  # seconds without an event before the files are looked at
 PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
 POLL = 5.0  # seconds between looks where there are no events
+TICK = 20_000_000  # nanoseconds that a file system's clock may be behind
 
 Identity = tuple[int, int, int, int, int]
 Signature = dict[str, Identity | None]
@@ -69,14 +70,18 @@ class FileWatch:
             self._observer = None
             self._poll_from_now(f"Files cannot be watched: {said(error)}")
 
-    def follow(self, patterns: Iterable[str]) -> None:
+    def follow(self, patterns: Iterable[str], read: int = 0) -> None:
         """Files and glob(7) patterns, as they are now, or were at the last `mark`: only later
-        changes count."""
+        changes count. `read`: when reading them began, in nanoseconds of Unix time; what was not
+        marked and changed since may have been read half."""
         self._patterns = tuple(dict.fromkeys(map(os.path.abspath, patterns)))
         self._seen = _signature(self._patterns)
         for pattern in self._patterns:
-            self._seen |= self._marked.get(pattern, {})
-        if self._marked:
+            if pattern in self._marked:
+                self._seen |= self._marked[pattern]
+            elif read:
+                self._seen |= _changed_since(pattern, read)
+        if self._marked or read:
             self._marked = {}
             self._settle()
         self._watch_directories(_directories(self._patterns, self._seen))
@@ -173,6 +178,19 @@ def _identity(path: str) -> Identity | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
+
+
+def _changed_since(pattern: str, moment: int) -> Signature:
+    """The files that changed, as not there: the next look finds a change."""
+    return {path: None for path in _signature((pattern,)) if _changed_at(path) > moment - TICK}
+
+
+def _changed_at(path: str) -> int:
+    """Nanoseconds of Unix time. A rename into place counts, which keeps the time of the content."""
+    try:
+        return os.stat(path).st_ctime_ns
+    except OSError:
+        return 0
 
 
 def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from keepalive_py.sources.watch import FileWatch
+from keepalive_py.sources.watch import TICK, FileWatch
 
 QUIET = 0.05
 LONG = 5.0  # a limit, not a wait
@@ -141,6 +142,35 @@ async def test_a_change_while_the_files_are_read_is_told(watched: Watched, file:
     watched.watch.follow([str(file)])
 
     await watched.change()
+
+
+async def test_a_new_file_that_changes_while_it_is_read_is_told(watched: Watched, file: Path) -> None:
+    watched.watch.follow([str(file)])
+    old, half = file.with_name("old"), file.with_name("half")
+    old.write_text("whole since long\n")
+    await asyncio.sleep(3 * TICK / 1e9)
+
+    watched.watch.mark()
+    read = time.time_ns()
+    watched.watch.follow([str(file), str(old)], read)
+    await asyncio.sleep(3 * QUIET)
+    assert watched.changes == 0
+
+    watched.watch.mark()
+    half.write_text("the rest came after it was read\n")
+    watched.watch.follow([str(file), str(old), str(half)], read)
+    await watched.change()
+    await watched.nothing(file)
+
+
+async def test_a_change_between_reading_and_the_first_look_is_told(watched: Watched, file: Path) -> None:
+    await asyncio.sleep(3 * TICK / 1e9)
+    read = time.time_ns()
+    file.write_text("written while the daemon started\n")
+    watched.watch.follow([str(file)], read)
+
+    await watched.change()
+    await watched.nothing(file)
 
 
 async def test_a_file_that_is_named_no_more_is_no_change(watched: Watched, file: Path) -> None:
