@@ -229,6 +229,7 @@ class Life:
                 await self.reload()
             except Exception as error:  # a mistake of ours must not end the balancer
                 voice.mistake("reload", error)
+                self.configuring.refuse(Ready(None, ()), "internal error, the log has it")
                 self.systemd.ready("reload failed: internal error")
             finally:
                 self.configuring.end()

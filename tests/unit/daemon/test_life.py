@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
@@ -80,6 +81,17 @@ def test_reload_check_config_refuses_what_minus_t_would_not_end_well_with(
     assert running.refusal(read(checked)) == ""
     assert running.refusal(read(warned)) == f"New config failed validation, see {log} for details"
     assert "lb.conf: Line" in log.read_text()
+
+
+async def test_a_mistake_of_ours_in_a_reload_is_no_success(
+    read: Callable[[str], Ready], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = life_of(read(GOOD))
+    monkeypatch.setattr(life.configuring, "load", lambda: 1 / 0)
+    reloading = asyncio.create_task(life.reloading())
+    found = await life.configuring.apply(confirm=False)
+    reloading.cancel()
+    assert (found["finished"], found["refused"]["why"]) == (True, "internal error, the log has it")
 
 
 def test_a_copy_of_what_was_understood(tmp_path: Path) -> None:
