@@ -119,7 +119,7 @@ class Configuring:
         self._known_refusals: set[tuple[Step, int]] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._served: list[asyncio.Future[None]] = []
-        if ready.instead_of is not None:
+        if ready.instead_of is not None and not ready.pinned:  # else nobody tried it
             self.refuse(ready.instead_of, ready.why)
 
     # A start.
