@@ -56,7 +56,8 @@ def status_lines(found: Json) -> Iterator[str]:
 
 def refusal_lines(found: Json) -> Iterator[str]:
     refusal = found["refused"]
-    yield f"{'held' if found['held'] else 'refused'}    digest {refusal['digest']}, {moment(refusal['at'])}:"
+    title = "held" if found["held"] else "refused"
+    yield f"{title:<10} digest {refusal['digest']}, {moment(refusal['at'])}:"
     yield f"           {refusal['why']}"
     for each in refusal["diagnostics"]:
         where = each["where"]

@@ -84,6 +84,7 @@ def test_too_many_removals_wait_for_a_word(daemon: Kept) -> None:
     assert daemon.ctl("apply", "--preview")[0] == 3
     status, text = daemon.ctl("apply")
     assert status == 3
+    assert "\nheld       digest " in text
     assert "2 of 3 services and 2 of 3 real servers would be removed" in text
     daemon.send(signal.SIGHUP)
     daemon.says("Reloading ...", 2)
