@@ -92,6 +92,23 @@ def test_a_service_that_is_not_there(files: Path, capsys: pytest.CaptureFixture[
     assert "did you mean `192.0.2.1:80`?" in capsys.readouterr().err
 
 
+def test_a_server_that_is_not_there(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["config", "explain", "192.0.2.1:80", str(files / "lb.conf"), "--server"]
+    assert main([*words, "192.0.2.2 80"]) == 1
+    found = capsys.readouterr()
+    assert (found.out, "did you mean `192.0.2.2:80`?" in found.err) == ("", True)
+    assert main([*words, "web"]) == 1
+    assert "there are 192.0.2.2:80, " in capsys.readouterr().err
+
+
+def test_a_service_that_a_mistake_hides(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "lb.conf").write_text("virtual_servr 192.0.2.1 80 {\n}\n")
+    assert main(["config", "explain", "192.0.2.1:80", str(files / "lb.conf")]) == 1
+    said = capsys.readouterr().err
+    assert "did you mean `virtual_server`?" in said
+    assert said.endswith("there is no virtual server `192.0.2.1:80`: there are none\n")
+
+
 def test_what_a_keyword_means(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "keyword", "lvs_sched"]) == 0
     assert "Scheduler of the kernel." in capsys.readouterr().out
