@@ -12,7 +12,7 @@ from ipaddress import IPv4Address
 from keepalive_py.checkers import REGISTRY
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.commands.config import FORMATS, file_arguments, format_arguments, options_of
-from keepalive_py.cli.commands.config_fmt import text_of as text_from
+from keepalive_py.cli.given import text_of as text_from
 from keepalive_py.cli.report import show
 from keepalive_py.config.adopt import Found, Real, from_ipvsadm, text_of
 from keepalive_py.config.diagnostics import Diagnostic

@@ -55,6 +55,22 @@ def test_a_reader_who_leaves_says_nothing_of_the_file() -> None:
         config_fmt.formatted(os.devnull, gone)
 
 
+def test_standard_input_and_pipes(tmp_path: Path) -> None:
+    text = "virtual_server 10.0.0.1 80 {\n lb_algo rx\n real_server 10.0.0.2 80 {\n }\n}\n"
+    command = [sys.executable, "-m", "keepalive_py.cli.ctl", "config"]
+    done = subprocess.run([*command, "check", "-"], input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 5
+    assert done.stdout.startswith("-:2:10: error[unknown-choice]: `rx` is not one of rr, ")
+    assert "    2 |  lb_algo rx\n      |          ^^ expected" in done.stdout
+
+    file = tmp_path / "lb.conf"
+    file.write_text(text.replace("rx", "rr"))
+    words = [*command, "diff", "/dev/stdin", str(file)]
+    done = subprocess.run(words, input=text, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert done.stdout == "~ virtual_server 10.0.0.1 80 UDP: lb_algo wlc -> rr\n"
+
+
 def test_a_name_that_is_not_utf_8(tmp_path: Path) -> None:
     name = os.fsencode(tmp_path) + b"/\xff.conf"
     with open(name, "wb") as file:
