@@ -15,12 +15,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from keepalive_py.sources.files import FileSystem
 
@@ -55,7 +56,8 @@ class FileWatch:
         self._seen: Signature = {}
         self._marked: dict[str, Signature] = {}  # by pattern
         self._observer: BaseObserver | None = None
-        self._watched: dict[str, object] = {}
+        self._wanted: set[str] = set()  # directories, there or not
+        self._watched: dict[str, tuple[tuple[int, int], ObservedWatch | None]] = {}  # which it is
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._poll_timer: asyncio.TimerHandle | None = None
@@ -84,7 +86,8 @@ class FileWatch:
         if self._marked or read:
             self._marked = {}
             self._settle()
-        self._watch_directories(_directories(self._patterns, self._seen))
+        self._wanted = _directories(self._patterns, self._seen)
+        self._watch_directories()
 
     def mark(self) -> None:
         """The files are about to be read: what changes from now on counts after `follow`."""
@@ -99,16 +102,23 @@ class FileWatch:
             self._observer.stop()
             self._observer.join(5)
 
-    def _watch_directories(self, wanted: set[str]) -> None:
+    def _watch_directories(self) -> None:
+        """Those that are wanted and there, as they are now: one that was moved away or deleted and
+        made again is another one."""
         if self._observer is None:
             return
-        for gone in self._watched.keys() - wanted:
-            self._observer.unschedule(self._watched.pop(gone))  # type: ignore[arg-type]
-        for directory in sorted(wanted - self._watched.keys()):
+        there = {each: which for each in self._wanted if (which := _which(each)) is not None}
+        for path in [each for each, (which, _) in self._watched.items() if there.get(each) != which]:
+            if (gone := self._watched.pop(path)[1]) is not None:
+                self._observer.unschedule(gone)
+        for path in sorted(there.keys() - self._watched.keys()):
+            watch = None
             try:
-                self._watched[directory] = self._observer.schedule(_Stir(self._stirred), directory)
+                watch = self._observer.schedule(_Stir(self._stirred), path)
+                self._settle()  # for what came before the watch
             except (OSError, RuntimeError) as error:
-                self._poll_from_now(f"Unable to watch {directory}: {said(error)}")
+                self._poll_from_now(f"Unable to watch {path}: {said(error)}")
+            self._watched[path] = there[path], watch
 
     def _poll_from_now(self, why: str) -> None:
         self._trouble(f"{why}; the configuration is looked at every {self._poll:g} s")
@@ -136,6 +146,7 @@ class FileWatch:
 
     def _look(self) -> None:
         self._timer = None
+        self._watch_directories()
         found = _signature(self._patterns)
         if (
             all(found.get(path) == was for path, was in self._seen.items())
@@ -143,7 +154,8 @@ class FileWatch:
         ):
             return
         self._seen = found
-        self._watch_directories(_directories(self._patterns, found))
+        self._wanted = _directories(self._patterns, found)
+        self._watch_directories()
         self._changed()
 
 
@@ -193,12 +205,28 @@ def _changed_at(path: str) -> int:
         return 0
 
 
+def _which(directory: str) -> tuple[int, int] | None:
+    """None: there is no such directory."""
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
 def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:
-    """Where an event can mean a change: of each path every link on the way, and the target."""
+    """Where an event can mean a change: of each path every link on the way, and the target. With the
+    directory around each, where it is seen to go and to come, and those that are not there yet."""
     wanted: set[str] = set()
     for path in (*patterns, *files):
         wanted |= _along(Path(path))
-    return {directory for directory in wanted if os.path.isdir(directory)}
+    for directory in list(wanted):
+        above = Path(directory).parent
+        wanted.add(str(above))
+        while not os.path.isdir(above):
+            above = above.parent
+            wanted.add(str(above))
+    return wanted
 
 
 def _along(path: Path) -> set[str]:

@@ -192,6 +192,33 @@ async def test_a_file_in_a_directory_that_does_not_exist_is_no_trouble(watched: 
     await watched.nothing(file)
 
 
+async def test_a_directory_that_comes_later_is_watched(watched: Watched, file: Path) -> None:
+    later = file.parent / "later" / "on"
+    watched.watch.follow([str(file), str(later / "*.conf")])
+    later.mkdir(parents=True)
+    await asyncio.sleep(4 * QUIET)
+    assert watched.changes == 0
+
+    (later / "a.conf").write_text("one\n")
+    await watched.change()
+
+
+async def test_a_directory_that_is_replaced_is_watched(watched: Watched, tmp_path: Path) -> None:
+    directory = tmp_path / "etc"
+    directory.mkdir()
+    file = directory / "lb.conf"
+    file.write_text("one\n")
+    watched.watch.follow([str(file)])
+
+    directory.rename(tmp_path / "old")
+    await watched.change()
+    directory.mkdir()
+    await asyncio.sleep(4 * QUIET)
+    file.write_text("two\n\n")
+    await watched.change()
+    await watched.nothing(file)
+
+
 @pytest.mark.parametrize("which", ["Observer", "BaseObserver.schedule"])
 async def test_without_inotify_the_files_are_looked_at(
     which: str, file: Path, monkeypatch: pytest.MonkeyPatch
