@@ -74,6 +74,12 @@ def test_every_origin(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["HTTP_GET", "delay_before_retry"] == ("3", "default", None, None)
 
 
+def test_a_long_number_is_shown_whole(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "lb.conf").write_text(TEXT.replace("retry 4", "delay_loop 1234567"))
+    found = explain(capsys, "192.0.2.1:80", str(files / "lb.conf"))
+    assert found["virtual_server 192.0.2.1 80 TCP", "delay_loop"][0] == "1234567"
+
+
 def test_one_server_and_no_defaults(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("192.0.2.1 80", str(files / "lb.conf"), "--server", "192.0.2.2:80", "--set")
     found = explain(capsys, *words)
