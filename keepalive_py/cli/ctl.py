@@ -56,8 +56,7 @@ GROUPS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    if sys.stdout is None:  # closed by whoever started us
-        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  it lasts as long as we do
+    open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors=ANYTHING)
     try:
@@ -97,6 +96,13 @@ def run(words: Sequence[str]) -> int:
         return 2
     arguments = parser.parse_args(words)
     return int(arguments.run(arguments))
+
+
+def open_what_is_closed() -> None:
+    """By whoever started us, as with `>&-`. Standard output first, so that each gets its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as we last
 
 
 def drop_output() -> None:
