@@ -32,6 +32,15 @@ def test_nobody_reads_on(words: tuple[str, ...]) -> None:
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_nobody_reads_what_the_daemon_can_do() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "keepalive_py", "--help"]
+    with os.fdopen(writing, "wb") as pipe:
+        done = subprocess.run(command, env=QUIET, stdout=pipe, stderr=subprocess.PIPE, timeout=60)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
 @pytest.mark.parametrize("words", [("config", "keyword", "weight"), ("config", "schema")])
 def test_a_full_disk(words: tuple[str, ...]) -> None:
     with open("/dev/full", "wb") as full:
