@@ -18,7 +18,7 @@ from keepalive_py.config.diff import Change, diff
 from keepalive_py.config.model import Config
 from keepalive_py.config.render import as_json
 from keepalive_py.daemon import voice
-from keepalive_py.daemon.admission import Held, blast_radius, unfit
+from keepalive_py.daemon.admission import Held, blast_radius, refusal, unfit
 from keepalive_py.daemon.generations import Generation, Generations, Pin
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.memory import reading
@@ -286,7 +286,7 @@ class Configuring:
         shown: Json = {
             "digest": ready.capture.digest,
             "diagnostics": [as_json(each) for each in ready.diagnostics[:MOST_SHOWN]],
-            "refused": unfit(self.options, before, ready) or None,
+            "refused": refusal(self.options, before, ready) or None,
             "held": None if held is None else held_as_json(held),
             "changes": [],
         }

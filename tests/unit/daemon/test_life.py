@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from daemon_rig import config_of, virtual_server
 
+from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.life import Life, save_copy, summary
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
@@ -68,6 +69,15 @@ def test_nothing_may_not_follow(read: Callable[[str], Ready]) -> None:
 def test_what_only_a_restart_can_change(line: str, title: str, read: Callable[[str], Ready]) -> None:
     expected = f"Cannot change {title} at a reload - please restart keepalive-py"
     assert life_of(read(GOOD)).refusal(read(line + GOOD)) == expected
+
+
+async def test_a_preview_says_what_a_reload_would(read: Callable[[str], Ready], tmp_path: Path) -> None:
+    checked = f"global_defs {{\n reload_check_config {tmp_path}/log\n}}\n{GOOD}"
+    options = Options(config_file=str(tmp_path / "lb.conf"))
+    for text in ("instance blue\n" + checked, checked.replace("protocol TCP\n", "")):
+        configuring = Configuring(options, read(checked), lambda: None)
+        life = life_of(configuring.running)
+        assert life.refusal(read(text)) == (await configuring.preview())["refused"] != ""
 
 
 def test_reload_check_config_refuses_what_minus_t_would_not_end_well_with(
