@@ -26,7 +26,7 @@ import yaml
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from keepalive_py.config.diagnostics import Diagnostic, Origin, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Origin, Severity, Span
 from keepalive_py.config.render import SourceLines
 from keepalive_py.config.source import SourceProblem
 from keepalive_py.sources.files import FileSystem, content_of
@@ -55,7 +55,7 @@ class TemplateTrouble(Exception):
     def diagnostic(self) -> Diagnostic:
         span = None if self.line is None else Span(Origin(self.file), self.line, self.column, self.column + 1)
         summary = self.summary if span is not None else f"{self.file}: {self.summary}"
-        return Diagnostic(Severity.ERROR, "template", summary, subject=span)
+        return Diagnostic(Severity.ERROR, "template", summary, subject=span, exit_class=ExitClass.GENERAL)
 
 
 @dataclass(slots=True)

@@ -159,7 +159,7 @@ def test_a_template_that_looks_at_what_it_made_still_renders_the_same(write: Wri
 
 def test_a_template_that_cannot_be_rendered_is_no_configuration(write: Write, tmp_path: Path) -> None:
     ready = loaded(write, "{{ missing }}")
-    assert ready.config is None
+    assert (ready.config, ready.exit_status_of_test) == (None, 5)
     (error,) = ready.diagnostics
     assert "'missing' is undefined" in error.summary
     assert {str(tmp_path / "lb.conf.j2"), str(tmp_path / "v.yaml")} <= set(ready.watched)
