@@ -7,10 +7,14 @@ import errno
 import os
 import stat
 import sys
-from typing import BinaryIO
+from pathlib import Path
+from typing import BinaryIO, Final
 
 from keepalive_py.config.source import LARGEST, SourceProblem
+from keepalive_py.sources import template as templates
 from keepalive_py.sources.files import FileSystem
+
+SHIPPED: Final = Path(templates.__file__).parent / "templates"
 
 
 def text_of(file: str) -> str:
@@ -46,3 +50,9 @@ def is_pipe(file: str) -> bool:
         return stat.S_ISFIFO(os.stat(file).st_mode)
     except (OSError, ValueError):
         return False
+
+
+def found(name: str) -> str:
+    """A file of that name, else one that comes with the program."""
+    shipped = SHIPPED / name
+    return str(shipped) if not os.path.exists(name) and "/" not in name and shipped.exists() else name

@@ -13,7 +13,7 @@ from typing import Final
 from keepalive_py import __version__
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.dry_run import dry_run
-from keepalive_py.cli.given import take_in
+from keepalive_py.cli.given import found, take_in
 from keepalive_py.cli.report import show
 from keepalive_py.config.diagnostics import Diagnostic
 from keepalive_py.config.diff import diff
@@ -44,8 +44,14 @@ def file_arguments(parser: argparse.ArgumentParser) -> None:
 
 def options_of(arguments: argparse.Namespace, file: str) -> Options:
     take_in(file)
-    made = {name: getattr(arguments, name) for name in ("template", "values") if hasattr(arguments, "values")}
-    return Options(config_file=file, extra_file=arguments.extra_file, config_id=arguments.config_id, **made)
+    template, values = (getattr(arguments, name, None) for name in ("template", "values"))
+    return Options(
+        config_file=file,
+        extra_file=arguments.extra_file,
+        config_id=arguments.config_id,
+        template=template and found(template),
+        values=values and found(values),
+    )
 
 
 def check_arguments(parser: argparse.ArgumentParser) -> None:

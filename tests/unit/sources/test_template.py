@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from keepalive_py.cli.commands.config_render import SHIPPED
 from keepalive_py.cli.ctl import main
+from keepalive_py.cli.given import SHIPPED
 from keepalive_py.config.diagnostics import Severity, exit_status
 from keepalive_py.config.render import position
 from keepalive_py.daemon.loading import Ready, load
@@ -197,6 +197,12 @@ def test_the_cluster_that_comes_with_us(method: str, capsys: pytest.CaptureFixtu
     ready = load(Options(config_id="lb1", **{name: str(SHIPPED / file) for name, file in options.items()}))
     assert exit_status(ready.diagnostics) == 0
     assert all(each.severity is Severity.NOTE for each in ready.diagnostics)
+
+
+def test_every_tool_finds_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-t", "cluster.conf.j2", "-v", "dr.values.yaml", "--config-id", "lb1"]
+    assert main(["config", "export", *words]) == 0
+    assert '"virtual_server"' in capsys.readouterr().out
 
 
 def test_the_node_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
