@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -42,6 +45,7 @@ FILES = (
     "toa",
     "lab",
 )
+ANYTHING = "keepalive-ctl"  # how output is encoded: whatever it is
 GROUPS = {
     "check": "`check now`: run a server's checks without waiting",
     "config": "check, compare, explain, apply configurations; go back to an older one",
@@ -52,25 +56,59 @@ GROUPS = {
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    words = sys.argv[1:] if words is None else words
+    open_what_is_closed()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors=ANYTHING)
+    try:
+        try:
+            return run(sys.argv[1:] if words is None else words)
+        finally:
+            sys.stdout.flush()  # at the end of the interpreter it would be too late to say what is wrong
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:  # the boundary: an operator never sees a traceback
+        if isinstance(error, OSError) and error.errno in (errno.EPIPE, errno.ENOSPC):
+            drop_output()
+            if error.errno == errno.ENOSPC:
+                print(f"keepalive-ctl: {error.strerror}", file=sys.stderr)
+            return 1
+        print(f"keepalive-ctl: internal error: {type(error).__name__}: {error}", file=sys.stderr)
+        if os.environ.get("KEEPALIVE_PY_DEBUG"):
+            raise
+        return 70
+
+
+def anything(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Bytes of names and files that are not UTF-8 as they are; what the locale cannot say, as numbers."""
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.lookup_error("backslashreplace")(error)
+
+
+codecs.register_error(ANYTHING, anything)
+
+
+def run(words: Sequence[str]) -> int:
     parser = argument_parser(words[0] if words else "")
     if not words:
         parser.print_help(sys.stderr)
         return 2
     arguments = parser.parse_args(words)
-    try:
-        return int(arguments.run(arguments))
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 1
-    except Exception as error:  # the boundary: an operator never sees a traceback
-        print(f"keepalive-ctl: internal error: {type(error).__name__}: {error}", file=sys.stderr)
-        if os.environ.get("KEEPALIVE_PY_DEBUG"):
-            raise
-        return 70
+    return int(arguments.run(arguments))
+
+
+def open_what_is_closed() -> None:
+    """By whoever started us, as with `>&-`. Standard output first, so that each gets its number."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  as long as we last
+
+
+def drop_output() -> None:
+    """What is still in the buffer goes nowhere, instead of failing once more."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def commands(word: str = "") -> Iterator[Command]:

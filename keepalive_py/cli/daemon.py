@@ -44,7 +44,10 @@ def main(words: Sequence[str] | None = None) -> int:
         line = command_line.parse(words)
         for remark in line.remarks:
             print(remark, file=sys.stderr)
-        return act(line, words)
+        status = act(line, words)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # at the end of the interpreter nobody is left to hear that it is gone
+        return status
     except UsageError as error:
         print(error, file=sys.stderr)
         return EXIT_FATAL

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, ip_address
 
-from keepalive_py.config.diagnostics import Diagnostic, Severity
+from keepalive_py.config.diagnostics import Diagnostic, Origin, Severity, Span
 
 __all__ = ["Found", "Real", "from_ipvsadm", "text_of"]
 
@@ -48,20 +48,21 @@ _METHODS = {"-m": "NAT", "-g": "DR", "-i": "TUN"}
 _TUNNELS = {"--tun-nocsum": "nocsum", "--tun-csum": "csum", "--tun-remcsum": "remcsum"}
 
 
-def from_ipvsadm(text: str) -> tuple[list[Found], list[Diagnostic]]:
+def from_ipvsadm(text: str, file: str = "-") -> tuple[list[Found], list[Diagnostic]]:
     """Services in the order of the text, and what of it was not understood (ipvsadm(8), --save)."""
     found: dict[str, Found] = {}
     trouble: list[Diagnostic] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words = shlex.split(line, comments=True)
-        if not words:
-            continue
+    for number, line in enumerate(text.split("\n"), 1):
         try:
-            name, entry = _service(words) if words[0] == "-A" else _with_real(words, found)
-            found[name] = entry
-        except (ValueError, KeyError, IndexError) as error:
-            summary = f"line {number} is not understood: {line.strip()} ({error})"
-            trouble.append(Diagnostic(Severity.ERROR, "not-ipvsadm", summary))
+            words = shlex.split(line, comments=True)
+            if words:
+                name, entry = _service(words) if words[0] == "-A" else _with_real(words, found)
+                found[name] = entry
+        except (ValueError, IndexError, StopIteration) as error:
+            why = str(error) if isinstance(error, ValueError) else "a value is missing"
+            summary = f"this is not understood: {line.strip()} ({why})"
+            where = Span(Origin(file), number, 1, len(line) + 1)
+            trouble.append(Diagnostic(Severity.ERROR, "not-ipvsadm", summary, subject=where))
     return list(found.values()), trouble
 
 
@@ -70,9 +71,11 @@ def _service(words: list[str]) -> tuple[str, Found]:
     options = words[3:]
     if kind == "-f":
         family = "inet6" if "-6" in options else "inet"
-        entry = Found(f"fwmark {int(name)}", None, family)
+        entry = Found(f"fwmark {_number(name)}", None, family)
         name = f"{name} {family}"
     else:
+        if kind not in _PROTOCOLS:
+            raise ValueError(f"unknown option {kind}")
         entry = Found(_head(name), _PROTOCOLS[kind])
         name = f"{kind} {name}"
     return name, _settings(entry, options)
@@ -85,7 +88,7 @@ def _settings(entry: Found, options: list[str]) -> Found:
             case "-s":
                 entry = replace(entry, scheduler=next(rest))
             case "-p":
-                entry = replace(entry, persistence=int(next(rest)))
+                entry = replace(entry, persistence=_number(next(rest)))
             case "-M":
                 entry = replace(entry, netmask=_granularity(next(rest)))
             case "-o":
@@ -109,6 +112,8 @@ def _with_real(words: list[str], found: dict[str, Found]) -> tuple[str, Found]:
         name = f"{name} {'inet6' if '-6' in options else 'inet'}"
     else:
         name = f"{kind} {name}"
+    if name not in found:
+        raise ValueError("there is no such service above it")
     entry = found[name]
     return name, replace(entry, reals=(*entry.reals, _real(options)))
 
@@ -123,11 +128,11 @@ def _real(options: list[str]) -> Real:
         elif option in _METHODS:
             method = _METHODS[option]
         elif option == "-w":
-            weight = int(next(rest))
+            weight = _number(next(rest))
         elif option == "-x":
-            upper = int(next(rest))
+            upper = _number(next(rest))
         elif option == "-y":
-            lower = int(next(rest))
+            lower = _number(next(rest))
         elif option == "--tun-type":
             tunnel += ["type", next(rest)]
         elif option == "--tun-port":
@@ -143,10 +148,20 @@ def _real(options: list[str]) -> Real:
 
 
 def _endpoint(text: str) -> tuple[str, int]:
+    """Raises ValueError."""
     address, _, port = text.rpartition(":")
     if not address:
-        return text, 0
-    return address.strip("[]"), int(port)
+        return str(ip_address(text)), 0
+    if _number(port) > 65535:
+        raise ValueError(f"{port} is no port")
+    return str(ip_address(address.strip("[]"))), _number(port)
+
+
+def _number(text: str) -> int:
+    """Raises ValueError for what is no number of the kernel's."""
+    if not (text.isascii() and text.isdecimal() and int(text[:20]) <= 0xFFFFFFFF):
+        raise ValueError(f"{text} is no number")
+    return int(text)
 
 
 def _head(text: str) -> str:

@@ -43,6 +43,11 @@ def nul_byte(subject: Span) -> Diagnostic:
     return _error("nul-byte", "a NUL byte; the line is ignored", subject)
 
 
+def byte_order_mark(subject: Span) -> Diagnostic:
+    summary = "a byte order mark, which nobody sees, is part of the first word"
+    return Diagnostic(Severity.NOTE, "byte-order-mark", summary, subject, notes=("save the file without it",))
+
+
 def not_text(subject: Span) -> Diagnostic:
     return _error("not-text", "too many broken lines; the rest of this file is not read", subject)
 

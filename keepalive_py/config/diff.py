@@ -159,6 +159,8 @@ def shown(value: Any) -> str:
         return value.name or str(value.value)
     if isinstance(value, bytes):
         return value.hex()
+    if isinstance(value, float):
+        return f"{value:.15g}"
     if isinstance(value, (tuple, frozenset)):
         return (
             " ".join(sorted(map(shown, value)) if isinstance(value, frozenset) else map(shown, value)) or "()"

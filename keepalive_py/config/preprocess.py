@@ -256,7 +256,10 @@ class LineReader:
         self.files.append(path)
         directory = join(self.options.directory, directory_of(path)) or "."
         text = content.decode("utf-8", "surrogateescape")
-        self._stack.append(_File(Origin(path, included_from), text, directory, self.include_level.checks))
+        origin = Origin(path, included_from)
+        if text.startswith("\ufeff"):
+            self.diagnostics.add(complaints.byte_order_mark(Span(origin, 1, 1, 2)))
+        self._stack.append(_File(origin, text, directory, self.include_level.checks))
 
     def _include(self, include: Include, text: Text, place: Place) -> None:
         span = place.whole(text)

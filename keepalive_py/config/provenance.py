@@ -85,7 +85,7 @@ def _settings(block: Any, name: tuple[str, ...], around: Sequence[Around]) -> It
 
 def _setting(block: Any, keyword: Keyword, name: tuple[str, ...], around: Sequence[Around]) -> Setting:
     value = getattr(block, keyword.into)
-    text = f"{value:g}" if isinstance(value, float) else shown(value)
+    text = shown(value)
     (_, own), *outer = around
     if keyword.into in own:
         return Setting(name, keyword.name, text, "written", own[keyword.into])

@@ -12,10 +12,19 @@ from keepalive_py.daemon.loading import Ready, new_diagnostics
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.removals import Removals, removals
 
-__all__ = ["Held", "blast_radius", "unfit"]
+__all__ = ["Held", "blast_radius", "refusal", "unfit"]
 
 # keepalived goes on without what these are about; a mishap with a file must not take it away.
 LOSSES: Final = {"include-missing", "include-unreadable", "unknown-group"}
+
+# Settings that only a restart can change, and what they are called (keepalived.conf(5)).
+FIXED: Final = {
+    "net_namespace": "network namespace",
+    "net_namespace_ipvs": "IPVS network namespace",
+    "instance": "instance name",
+    "nftables_ipvs": "IPVS nftables table name",
+    "tmp_config_directory": "tmp_config_directory",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +37,22 @@ class Held:
 
     def __str__(self) -> str:
         return f"{self.removals}, which is more than {self.limit:g} %"
+
+
+def refusal(options: Options, before: Ready, ready: Ready) -> str:
+    """Why `ready` cannot follow `before`, which runs, without a restart; "" when it can."""
+    if ready.config is None or before.config is None:
+        return unfit(options, before, ready)
+    log = before.config.global_defs.reload_check_config
+    if log is not None and ready.exit_status_of_test:
+        return f"New config failed validation, see {log} for details"
+    # An older one ran before: what is wrong with it, it was run with.
+    if not ready.generation and (why := unfit(options, before, ready)):
+        return why
+    for name, title in FIXED.items():
+        if getattr(before.config.global_defs, name) != getattr(ready.config.global_defs, name):
+            return f"Cannot change {title} at a reload - please restart keepalive-py"
+    return ""
 
 
 def unfit(options: Options, before: Ready, ready: Ready) -> str:

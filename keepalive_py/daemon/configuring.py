@@ -18,7 +18,7 @@ from keepalive_py.config.diff import Change, diff
 from keepalive_py.config.model import Config
 from keepalive_py.config.render import as_json
 from keepalive_py.daemon import voice
-from keepalive_py.daemon.admission import Held, blast_radius, unfit
+from keepalive_py.daemon.admission import Held, blast_radius, refusal, unfit
 from keepalive_py.daemon.generations import Generation, Generations, Pin
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.memory import reading
@@ -93,7 +93,7 @@ def older(options: Options, generations: Generations, number: int, ready: Ready,
     if found.config is None:
         return None
     watched = tuple(dict.fromkeys((*ready.watched, *found.watched)))
-    return replace(found, generation=number, instead_of=ready, why=why, watched=watched)
+    return replace(found, generation=number, instead_of=ready, why=why, watched=watched, begun=ready.begun)
 
 
 class Configuring:
@@ -119,7 +119,7 @@ class Configuring:
         self._known_refusals: set[tuple[Step, int]] = set()
         self._waiting: list[asyncio.Future[None]] = []
         self._served: list[asyncio.Future[None]] = []
-        if ready.instead_of is not None:
+        if ready.instead_of is not None and not ready.pinned:  # else nobody tried it
             self.refuse(ready.instead_of, ready.why)
 
     # A start.
@@ -286,7 +286,7 @@ class Configuring:
         shown: Json = {
             "digest": ready.capture.digest,
             "diagnostics": [as_json(each) for each in ready.diagnostics[:MOST_SHOWN]],
-            "refused": unfit(self.options, before, ready) or None,
+            "refused": refusal(self.options, before, ready) or None,
             "held": None if held is None else held_as_json(held),
             "changes": [],
         }

@@ -28,7 +28,7 @@ from keepalive_py.config.model import Config
 from keepalive_py.config.writer import write
 from keepalive_py.control.room import ControlRoom
 from keepalive_py.daemon import dump, logs, upgrade, voice
-from keepalive_py.daemon.admission import Held, unfit
+from keepalive_py.daemon.admission import Held, refusal
 from keepalive_py.daemon.auto_priority import AutoPriority
 from keepalive_py.daemon.boundary_scripts import run_boundary_script
 from keepalive_py.daemon.children import Credentialed, NotifyLauncher
@@ -59,15 +59,6 @@ NOT_ALLOWED = {errno.EPERM, errno.EACCES}
 NO_RESOURCES = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 SIGNAL_JSON = signal.SIGRTMIN + 2
 SIGNAL_CLEAR = signal.SIGRTMAX - 1
-
-# Settings that only a restart can change, and what they are called (keepalived.conf(5)).
-FIXED = {
-    "net_namespace": "network namespace",
-    "net_namespace_ipvs": "IPVS network namespace",
-    "instance": "instance name",
-    "nftables_ipvs": "IPVS nftables table name",
-    "tmp_config_directory": "tmp_config_directory",
-}
 
 
 class Life:
@@ -122,7 +113,7 @@ class Life:
         if self.options.watch:
             with voice.apart("the watch"):
                 self.watch = FileWatch(self.reload_wanted.set, voice.warn)
-                self.watch.follow(self.ready.watched)
+                self.watch.follow(self.ready.watched, self.ready.begun)
         self.tasks = [
             self.task(self.reloading(), "reload"),
             self.task(self.awaiting_upgrade(), "upgrade"),
@@ -229,6 +220,7 @@ class Life:
                 await self.reload()
             except Exception as error:  # a mistake of ours must not end the balancer
                 voice.mistake("reload", error)
+                self.configuring.refuse(Ready(None, ()), "internal error, the log has it")
                 self.systemd.ready("reload failed: internal error")
             finally:
                 self.configuring.end()
@@ -244,7 +236,7 @@ class Life:
         with voice.apart("the watch"):
             if self.watch is not None:
                 # Those of the running one too: a broken file may name less than it will.
-                self.watch.follow((*ready.watched, *self.ready.watched))
+                self.watch.follow((*ready.watched, *self.ready.watched), ready.begun)
         why = self.refusal(ready)
         if why:
             voice.complain(ready.errors)
@@ -308,19 +300,10 @@ class Life:
 
     def refusal(self, ready: Ready) -> str:
         """Why this configuration cannot follow the running one; "" when it can."""
-        if ready.config is None:
-            return unfit(self.options, self.ready, ready)
         log = self.config.global_defs.reload_check_config
-        if log is not None and ready.exit_status_of_test:
+        if log is not None and ready.config is not None and ready.exit_status_of_test:
             write_complaints(log, ready)
-            return f"New config failed validation, see {log} for details"
-        # An older one ran before: what is wrong with it, it was run with.
-        if not ready.generation and (why := unfit(self.options, self.ready, ready)):
-            return why
-        for name, title in FIXED.items():
-            if getattr(self.config.global_defs, name) != getattr(ready.config.global_defs, name):
-                return f"Cannot change {title} at a reload - please restart keepalive-py"
-        return ""
+        return refusal(self.options, self.ready, ready)
 
     # Upgrade.
 

@@ -9,6 +9,7 @@ import dataclasses
 import os
 import pwd
 import random
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -46,6 +47,7 @@ class Ready:
     wrong_account: bool = False  # keepalived counts an account that is not there as a mistake
     files: tuple[str, ...] = ()
     watched: tuple[str, ...] = ()  # files and patterns whose change means another configuration
+    begun: int = 0  # when reading it began, in nanoseconds of Unix time
     capture: Capture = Capture("")
     generation: int = 0  # it is an older one, kept under this number; 0: it is that of the files
     instead_of: Ready | None = None  # the configuration of the files, which does not run
@@ -79,12 +81,13 @@ class Ready:
 def load(options: Options, capture: Capture | None = None) -> Ready:
     """Read everything anew, or what once was read. Mistakes are diagnostics; nothing is raised
     for them."""
+    begun = time.time_ns()
     source = source_of(options) if capture is None else Replay(capture)
     main = main_of(options, source) if capture is None else capture.main
     extra = options.extra_file if capture is None else capture.extra
     recorder = Recorder(source)
     ready = adapted(mapped(parsed(options, recorder, main, extra), source), options)
-    return dataclasses.replace(ready, capture=recorder.capture(main, extra))
+    return dataclasses.replace(ready, capture=recorder.capture(main, extra), begun=begun)
 
 
 def source_of(options: Options) -> Source:

@@ -71,7 +71,7 @@ class RealServer:
         elif not block.listen:
             voice.warn("toa names no address to listen on: nobody can ask how the modules are")
         if self.watch is not None:
-            self.watch.follow(ready.watched)
+            self.watch.follow(ready.watched, ready.begun)
         self.modules.follow(ready.config)
         await self.agent.listen(() if block is None else block.listen)
 

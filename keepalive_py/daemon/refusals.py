@@ -93,9 +93,20 @@ class RefusalNews:
         self.say = say
         self.heard: Callable[[str, str], None] = lambda reason, text: None  # whoever else wants to know
         self.known: set[tuple[Step, int]] = set()
+        self._lately: set[tuple[Step, int]] = set()  # since everything began to be compared
+
+    def begin(self) -> None:
+        """All that is wanted is about to be compared, and what is not there to be tried."""
+        self._lately = set()
+
+    def end(self) -> None:
+        """What was not refused meanwhile is not wanted any more. Services that go are apart: those
+        of others are tried after the comparison."""
+        self.known = {each for each in self.known if each in self._lately or type(each[0]) is DeleteService}
 
     def told(self, steps: Sequence[Step], refusals: Sequence[Refusal]) -> None:
         """What came of a batch."""
+        self._lately |= {(each.step, each.errno) for each in refusals}
         if self.known:
             tried = set(steps)
             self.known = {entry for entry in self.known if entry[0] not in tried} | {

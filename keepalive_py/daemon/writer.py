@@ -183,12 +183,14 @@ class TableWriter:
         self.touched.clear()
         wanted: set[ServiceKey] = set()
         self.refused = 0
+        self.news.begin()
         for part in self.wanted(None):
             wanted |= part.keys()
             self.refused += await self.bring(part)
             await asyncio.sleep(0)
         if not self.everything:  # else the configuration changed meanwhile: again, all of it
             await self.drop([key for key in self.owned if key not in wanted])
+            self.news.end()
         if self.refused:
             self.arm_retry()
         else:

@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterable
-from typing import Final
+from typing import ClassVar, Final
 
 from keepalive_py.config.source import LARGEST, SourceProblem, matching_paths
 
@@ -20,7 +20,12 @@ _EXECUTABLE = stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH
 class FileSystem:
     """A `Source` over real files; relative paths start at the process's directory."""
 
+    # What a command read of its standard input or a pipe, by name: that can be done only once.
+    piped: ClassVar[dict[str, bytes | SourceProblem]] = {}
+
     def read(self, path: str) -> bytes | SourceProblem:
+        if path in self.piped:
+            return self.piped[path]
         try:
             return self._read(os.fsencode(path))
         except (FileNotFoundError, NotADirectoryError):

@@ -13,8 +13,10 @@ line of the rendered text is told alone.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -24,7 +26,7 @@ import yaml
 from jinja2 import nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from keepalive_py.config.diagnostics import Diagnostic, Origin, Severity, Span
+from keepalive_py.config.diagnostics import Diagnostic, ExitClass, Origin, Severity, Span
 from keepalive_py.config.render import SourceLines
 from keepalive_py.config.source import SourceProblem
 from keepalive_py.sources.files import FileSystem, content_of
@@ -33,6 +35,7 @@ __all__ = ["Rendered", "TemplateTrouble", "rendered"]
 
 SUFFIXES: Final = (".j2", ".jinja2", ".jinja")
 LARGEST: Final = 64 * 1024 * 1024  # characters
+PATIENCE: Final = 20.0  # seconds for one rendering; more is a loop that does not end
 BEGIN, END = "\ue000", "\ue001"  # around a mark; of the private use area, so of nobody's text
 MARK: Final = re.compile(f"{BEGIN}([0-9]+),([0-9]+){END}")
 
@@ -52,7 +55,7 @@ class TemplateTrouble(Exception):
     def diagnostic(self) -> Diagnostic:
         span = None if self.line is None else Span(Origin(self.file), self.line, self.column, self.column + 1)
         summary = self.summary if span is not None else f"{self.file}: {self.summary}"
-        return Diagnostic(Severity.ERROR, "template", summary, subject=span)
+        return Diagnostic(Severity.ERROR, "template", summary, subject=span, exit_class=ExitClass.GENERAL)
 
 
 @dataclass(slots=True)
@@ -114,15 +117,27 @@ class Rendered:
 def rendered(template: str, values: str | None, node: str) -> Rendered:
     """Never raises for a mistake of the operator: it is in `trouble`."""
     workshop = _Workshop(template)
-    result = Rendered(name_of(template))
+    result = Rendered(name_of(template), files=(template,))
     try:
         given = {**values_of(values), "node": node}
         result.text = workshop.run(given)
         result.places = workshop.places(given, result.text)
+        _judge_characters(result)
     except TemplateTrouble as trouble:
-        result.trouble = trouble.diagnostic()
+        result.text, result.trouble = "", trouble.diagnostic()
     result.files = tuple(dict.fromkeys([template, *workshop.files, *([values] if values else [])]))
     return result
+
+
+def _judge_characters(made: Rendered) -> None:
+    """Raises TemplateTrouble for a lone surrogate, which an escape in a string can make."""
+    try:
+        made.text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError as error:
+        line = made.text.count("\n", 0, error.start)
+        file, number = (made.places[line] if line < len(made.places) else None) or (made.files[0], None)
+        summary = f"makes U+{ord(made.text[error.start]):04X}, which is no character"
+        raise TemplateTrouble(summary, file, number) from None
 
 
 def name_of(template: str) -> str:
@@ -152,10 +167,14 @@ def values_of(path: str | None) -> dict[str, Any]:
 def _text_of(path: str) -> str:
     try:
         return content_of(path).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except OSError as error:
-        raise TemplateTrouble(f"cannot be read: {error.strerror}", path) from None
-    except UnicodeDecodeError as error:
-        raise TemplateTrouble(f"is not UTF-8 at byte {error.start}", path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateTrouble(_unread(error), path) from None
+
+
+def _unread(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"is not UTF-8 at byte {error.start}"
 
 
 def _json(text: str, path: str) -> Any:
@@ -163,6 +182,7 @@ def _json(text: str, path: str) -> Any:
         names = [name for name, _ in pairs]
         twice = next((name for at, name in enumerate(names) if name in names[:at]), None)
         if twice is not None:
+            _yaml(text, path)  # whose reader knows the line, and reads JSON too
             raise TemplateTrouble(f"`{twice}` is there twice", path)
         return dict(pairs)
 
@@ -170,6 +190,8 @@ def _json(text: str, path: str) -> Any:
         return json.loads(text, object_pairs_hook=distinct)
     except json.JSONDecodeError as error:
         raise TemplateTrouble(f"is not JSON: {error.msg}", path, error.lineno, error.colno) from None
+    except ValueError as error:  # an integer that is too long
+        raise TemplateTrouble(f"is not JSON: {error}", path) from None
     except RecursionError:
         raise TemplateTrouble("is nested too deeply", path) from None
 
@@ -180,24 +202,37 @@ def _yaml(text: str, path: str) -> Any:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark is not None else (None, 1)
-        raise TemplateTrouble(f"is not YAML: {error.problem or error.context}", path, line, column) from None
+        said = error.problem or error.context
+        summary = f"{said}" if isinstance(error, _WrongValue) else f"is not YAML: {said}"
+        raise TemplateTrouble(summary, path, line, column) from None
     except yaml.YAMLError as error:
         raise TemplateTrouble(f"is not YAML: {error}", path) from None
     except RecursionError:
         raise TemplateTrouble("is nested too deeply", path) from None
 
 
+class _WrongValue(yaml.constructor.ConstructorError):
+    """It is YAML, and still nothing that can be meant."""
+
+
 class _Loader(yaml.SafeLoader):
     """A name that is there twice is a mistake, not the last one."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep)
+        except (yaml.YAMLError, RecursionError):
+            raise
+        except Exception:  # whatever a date, a number and so on raise that look like one
+            kind = node.tag.rpartition(":")[2]
+            raise _WrongValue(None, None, f"this is no {kind}", node.start_mark) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.value != "<<":
                 if key.value in seen:
-                    raise yaml.constructor.ConstructorError(
-                        None, None, f"`{key.value}` is there twice", key.start_mark
-                    )
+                    raise _WrongValue(None, None, f"`{key.value}` is there twice", key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -214,15 +249,17 @@ class _Workshop:
         self.plain = _Environment(self)
         self.marked = _MarkedEnvironment(self)
 
-    def run(self, values: Mapping[str, Any], environment: jinja2.Environment | None = None) -> str:
+    def run(self, values: Mapping[str, Any], environment: _Environment | None = None) -> str:
         """Raises TemplateTrouble."""
+        environment = environment or self.plain
+        environment.end = time.monotonic() + PATIENCE
         try:
-            made = (environment or self.plain).get_template(os.path.basename(self.template))
+            made = environment.get_template(os.path.basename(self.template))
             return _limited(made.generate(values), self.template)
         except jinja2.TemplateNotFound as error:
             if error.name:  # it may appear: it is watched
                 self.files.append(os.path.join(os.path.dirname(self.template), error.name))
-            raise TemplateTrouble(f"there is no template {error.name}", self.template) from None
+            raise TemplateTrouble(f"there is no template {error.name}", *self.place_of(error)) from None
         except jinja2.TemplateSyntaxError as error:
             file = error.filename or self.template
             raise TemplateTrouble(error.message or "is no template", file, error.lineno) from None
@@ -293,7 +330,14 @@ class _Loading(jinja2.FileSystemLoader):
         self.workshop = workshop
 
     def get_source(self, environment: jinja2.Environment, template: str) -> Any:
-        found = super().get_source(environment, template)
+        try:
+            found = super().get_source(environment, template)
+        except jinja2.TemplateNotFound:  # an OSError too
+            raise
+        except (OSError, UnicodeDecodeError) as error:
+            path = os.path.normpath(os.path.join(self.searchpath[0], template))
+            self.workshop.files.append(path)
+            raise TemplateTrouble(_unread(error), path) from None
         if found[1] not in self.workshop.files:
             self.workshop.files.append(found[1])
         return found
@@ -309,6 +353,21 @@ class _Environment(ImmutableSandboxedEnvironment):
             keep_trailing_newline=True,
             cache_size=0,
         )
+        self.end = math.inf  # when rendering is given up, in seconds of `time.monotonic`
+
+    def _parse(self, source: str, name: str | None, filename: str | None) -> nodes.Template:
+        """With a look at the clock in each turn of a loop and each call of a macro: nothing else
+        can end a thread that renders."""
+        tree = super()._parse(source, name, filename)
+        repeated: list[nodes.For | nodes.Macro] = [*tree.find_all(nodes.For), *tree.find_all(nodes.Macro)]
+        for each in repeated:
+            turn = nodes.Call(nodes.EnvironmentAttribute("turn"), [], [], None, None)
+            each.body.insert(0, nodes.ExprStmt(turn, lineno=each.lineno))
+        return tree
+
+    def turn(self) -> None:
+        if time.monotonic() > self.end:
+            raise jinja2.TemplateRuntimeError(f"takes more than {PATIENCE:g} s")
 
 
 class _MarkedEnvironment(_Environment):

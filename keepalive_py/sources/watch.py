@@ -15,18 +15,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from watchdog.events import FileSystemEvent, FileSystemEventHandler
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from keepalive_py.sources.files import FileSystem
 
 QUIET = 0.5  # seconds without an event before the files are looked at
 PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
 POLL = 5.0  # seconds between looks where there are no events
+TICK = 20_000_000  # nanoseconds that a file system's clock may be behind
 
 Identity = tuple[int, int, int, int, int]
 Signature = dict[str, Identity | None]
@@ -52,9 +54,10 @@ class FileWatch:
         self._poll = poll
         self._patterns: tuple[str, ...] = ()
         self._seen: Signature = {}
-        self._marked: Signature = {}
+        self._marked: dict[str, Signature] = {}  # by pattern
         self._observer: BaseObserver | None = None
-        self._watched: dict[str, object] = {}
+        self._wanted: set[str] = set()  # directories, there or not
+        self._watched: dict[str, tuple[tuple[int, int], ObservedWatch | None]] = {}  # which it is
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._poll_timer: asyncio.TimerHandle | None = None
@@ -69,19 +72,26 @@ class FileWatch:
             self._observer = None
             self._poll_from_now(f"Files cannot be watched: {said(error)}")
 
-    def follow(self, patterns: Iterable[str]) -> None:
+    def follow(self, patterns: Iterable[str], read: int = 0) -> None:
         """Files and glob(7) patterns, as they are now, or were at the last `mark`: only later
-        changes count."""
+        changes count. `read`: when reading them began, in nanoseconds of Unix time; what was not
+        marked and changed since may have been read half."""
         self._patterns = tuple(dict.fromkeys(map(os.path.abspath, patterns)))
-        self._seen = _signature(self._patterns) | self._marked
-        if self._marked:
+        self._seen = _signature(self._patterns)
+        for pattern in self._patterns:
+            if pattern in self._marked:
+                self._seen |= self._marked[pattern]
+            elif read:
+                self._seen |= _changed_since(pattern, read)
+        if self._marked or read:
             self._marked = {}
             self._settle()
-        self._watch_directories(_directories(self._patterns, self._seen))
+        self._wanted = _directories(self._patterns, self._seen)
+        self._watch_directories()
 
     def mark(self) -> None:
         """The files are about to be read: what changes from now on counts after `follow`."""
-        self._marked = _signature(self._patterns)
+        self._marked = {pattern: _signature((pattern,)) for pattern in self._patterns}
 
     def close(self) -> None:
         if self._timer is not None:
@@ -92,16 +102,23 @@ class FileWatch:
             self._observer.stop()
             self._observer.join(5)
 
-    def _watch_directories(self, wanted: set[str]) -> None:
+    def _watch_directories(self) -> None:
+        """Those that are wanted and there, as they are now: one that was moved away or deleted and
+        made again is another one."""
         if self._observer is None:
             return
-        for gone in self._watched.keys() - wanted:
-            self._observer.unschedule(self._watched.pop(gone))  # type: ignore[arg-type]
-        for directory in sorted(wanted - self._watched.keys()):
+        there = {each: which for each in self._wanted if (which := _which(each)) is not None}
+        for path in [each for each, (which, _) in self._watched.items() if there.get(each) != which]:
+            if (gone := self._watched.pop(path)[1]) is not None:
+                self._observer.unschedule(gone)
+        for path in sorted(there.keys() - self._watched.keys()):
+            watch = None
             try:
-                self._watched[directory] = self._observer.schedule(_Stir(self._stirred), directory)
+                watch = self._observer.schedule(_Stir(self._stirred), path)
+                self._settle()  # for what came before the watch
             except (OSError, RuntimeError) as error:
-                self._poll_from_now(f"Unable to watch {directory}: {said(error)}")
+                self._poll_from_now(f"Unable to watch {path}: {said(error)}")
+            self._watched[path] = there[path], watch
 
     def _poll_from_now(self, why: str) -> None:
         self._trouble(f"{why}; the configuration is looked at every {self._poll:g} s")
@@ -129,6 +146,7 @@ class FileWatch:
 
     def _look(self) -> None:
         self._timer = None
+        self._watch_directories()
         found = _signature(self._patterns)
         if (
             all(found.get(path) == was for path, was in self._seen.items())
@@ -136,7 +154,8 @@ class FileWatch:
         ):
             return
         self._seen = found
-        self._watch_directories(_directories(self._patterns, found))
+        self._wanted = _directories(self._patterns, found)
+        self._watch_directories()
         self._changed()
 
 
@@ -173,12 +192,41 @@ def _identity(path: str) -> Identity | None:
     return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_mode
 
 
+def _changed_since(pattern: str, moment: int) -> Signature:
+    """The files that changed, as not there: the next look finds a change."""
+    return {path: None for path in _signature((pattern,)) if _changed_at(path) > moment - TICK}
+
+
+def _changed_at(path: str) -> int:
+    """Nanoseconds of Unix time. A rename into place counts, which keeps the time of the content."""
+    try:
+        return os.stat(path).st_ctime_ns
+    except OSError:
+        return 0
+
+
+def _which(directory: str) -> tuple[int, int] | None:
+    """None: there is no such directory."""
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if stat.S_ISDIR(found.st_mode) else None
+
+
 def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:
-    """Where an event can mean a change: of each path every link on the way, and the target."""
+    """Where an event can mean a change: of each path every link on the way, and the target. With the
+    directory around each, where it is seen to go and to come, and those that are not there yet."""
     wanted: set[str] = set()
     for path in (*patterns, *files):
         wanted |= _along(Path(path))
-    return {directory for directory in wanted if os.path.isdir(directory)}
+    for directory in list(wanted):
+        above = Path(directory).parent
+        wanted.add(str(above))
+        while not os.path.isdir(above):
+            above = above.parent
+            wanted.add(str(above))
+    return wanted
 
 
 def _along(path: Path) -> set[str]:

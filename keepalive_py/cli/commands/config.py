@@ -13,6 +13,7 @@ from typing import Final
 from keepalive_py import __version__
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.dry_run import dry_run
+from keepalive_py.cli.given import found, take_in
 from keepalive_py.cli.report import show
 from keepalive_py.config.diagnostics import Diagnostic
 from keepalive_py.config.diff import diff
@@ -34,15 +35,23 @@ def reading_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def file_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", nargs="?", default=DEFAULT_CONFIG, help=f"default {DEFAULT_CONFIG}")
+    standard = f"default {DEFAULT_CONFIG}; - is stdin"
+    parser.add_argument("file", nargs="?", default=DEFAULT_CONFIG, help=standard)
     parser.add_argument("-t", "--template", help="made from this Jinja2 template in place of a file")
     parser.add_argument("-v", "--values", help="values for it, YAML or JSON")
     reading_arguments(parser)
 
 
 def options_of(arguments: argparse.Namespace, file: str) -> Options:
-    made = {name: getattr(arguments, name) for name in ("template", "values") if hasattr(arguments, "values")}
-    return Options(config_file=file, extra_file=arguments.extra_file, config_id=arguments.config_id, **made)
+    take_in(file)
+    template, values = (getattr(arguments, name, None) for name in ("template", "values"))
+    return Options(
+        config_file=file,
+        extra_file=arguments.extra_file,
+        config_id=arguments.config_id,
+        template=template and found(template),
+        values=values and found(values),
+    )
 
 
 def check_arguments(parser: argparse.ArgumentParser) -> None:
@@ -79,7 +88,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 
 def compare_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("old")
+    parser.add_argument("old", help="- is stdin")
     parser.add_argument("new")
     reading_arguments(parser)
 

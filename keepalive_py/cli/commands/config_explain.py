@@ -25,6 +25,8 @@ from keepalive_py.config.schema import Keyword
 from keepalive_py.config.spelling import nearest
 from keepalive_py.daemon.loading import read, read_with_places
 
+SERVER = "real_server "
+
 
 def explain_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("service", help="such as 192.0.2.1:80, `fwmark 3`, `group web`")
@@ -35,7 +37,7 @@ def explain_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def explain(given: argparse.Namespace) -> int:
-    """0: explained; 1: there is no such service; 2: the configuration cannot be run."""
+    """0: explained; 1: there is no such service or server; 2: the configuration cannot be run."""
     loaded, written, place = read_with_places(options_of(given, given.file))
     if loaded.config is None:
         show(loaded.diagnostics, sys.stderr)
@@ -44,16 +46,32 @@ def explain(given: argparse.Namespace) -> int:
     chosen = [vs for vs in services if given.service in names(vs)]
     if not chosen:
         known = [name for vs in services for name in names(vs)]
-        close = nearest(given.service, known)
-        hint = f"did you mean `{close}`?" if close else f"there are {', '.join(map(service_name, services))}"
-        print(f"keepalive-ctl: there is no virtual server `{given.service}`: {hint}", file=sys.stderr)
-        return 1
-    settings = [each for vs in chosen for each in explained(vs, written) if wanted(each, given)]
+        show(loaded.diagnostics, sys.stderr)  # which may say why
+        return unknown("virtual server", given.service, known, [service_name(vs) for vs in services])
+    every = [each for vs in chosen for each in explained(vs, written)]
+    servers = list(dict.fromkeys(map(server_of, every)))
+    if given.server is not None and given.server not in servers:
+        servers = [each for each in servers if each]
+        return unknown("real server", given.server, servers, servers)
+    settings = [each for each in every if wanted(each, given)]
     if given.json:
         print_json([setting_as_json(each, place) for each in settings])
     else:
         print("\n".join(lines(settings, place)))
     return 0
+
+
+def unknown(title: str, name: str, known: list[str], shown: list[str]) -> int:
+    close = nearest(name, known)
+    hint = (
+        f"did you mean `{close}`?"
+        if close
+        else f"there are {', '.join(shown)}"
+        if shown
+        else "there are none"
+    )
+    print(f"keepalive-ctl: there is no {title} `{name}`: {hint}", file=sys.stderr)
+    return 1
 
 
 def names(vs: VirtualServer) -> tuple[str, ...]:
@@ -67,7 +85,13 @@ def names(vs: VirtualServer) -> tuple[str, ...]:
 def wanted(setting: Setting, given: argparse.Namespace) -> bool:
     if given.set and setting.origin == "default":
         return False
-    return given.server is None or f"real_server {given.server}" in setting.block
+    return given.server is None or given.server == server_of(setting)
+
+
+def server_of(setting: Setting) -> str:
+    """Whose setting it is, such as 10.0.0.1:80; "" when it is not a real server's."""
+    blocks = (each.removeprefix(SERVER) for each in setting.block if each.startswith(SERVER))
+    return next(blocks, "")
 
 
 def setting_as_json(setting: Setting, place: Callable[[Span], Span]) -> dict[str, object]:

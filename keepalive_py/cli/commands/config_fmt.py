@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import BinaryIO
 
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.commands.config import options_of, reading_arguments
+from keepalive_py.cli.given import text_of
 from keepalive_py.cli.report import show
 from keepalive_py.config.fmt import format_text
-from keepalive_py.config.source import LARGEST, SourceProblem
 from keepalive_py.config.writer import write
 from keepalive_py.daemon.loading import read
 from keepalive_py.daemon.options import DEFAULT_CONFIG
@@ -44,24 +42,11 @@ def formatted(file: str, act: Callable[[str, str, str], int]) -> int:
     try:
         text = text_of(file)
         return act(file, text, format_text(text))
+    except BrokenPipeError:  # nobody reads on; that says nothing about the file
+        raise
     except OSError as error:
         print(f"{file}: {error.strerror}", file=sys.stderr)
         return 2
-
-
-def text_of(file: str) -> str:
-    if file == "-":
-        return within_bounds(sys.stdin.buffer)
-    with open(file, "rb") as stream:  # a pipe as well: <(…) of a shell
-        return within_bounds(stream)
-
-
-def within_bounds(stream: BinaryIO) -> str:
-    """Raises OSError: what is larger than any configuration (a device, an image) is none."""
-    content = stream.read(LARGEST + 1)
-    if len(content) > LARGEST:
-        raise OSError(errno.EFBIG, f"it is {SourceProblem.TOO_LARGE.value}")
-    return content.decode("utf-8", "surrogateescape")
 
 
 def printed(_file: str, _text: str, after: str) -> int:

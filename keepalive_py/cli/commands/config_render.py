@@ -5,17 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from pathlib import Path
-from typing import Final
 
 from keepalive_py.cli.commands import Command
+from keepalive_py.cli.given import SHIPPED, found
 from keepalive_py.cli.report import show
 from keepalive_py.daemon.loading import load
 from keepalive_py.daemon.options import Options
-from keepalive_py.sources import template as templates
 from keepalive_py.sources.template import rendered
-
-SHIPPED: Final = Path(templates.__file__).parent / "templates"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,12 +39,6 @@ def run(given: argparse.Namespace) -> int:
         return 1
     print(made.text, end="")
     return checked(Options(template=template, values=values, config_id=given.node)) if given.check else 0
-
-
-def found(name: str) -> str:
-    """A file of that name, else one that comes with the program."""
-    shipped = SHIPPED / name
-    return str(shipped) if not os.path.exists(name) and "/" not in name and shipped.exists() else name
 
 
 def checked(options: Options) -> int:

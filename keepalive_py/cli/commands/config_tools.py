@@ -9,9 +9,10 @@ import sys
 from dataclasses import replace
 from ipaddress import IPv4Address
 
+from keepalive_py.checkers import REGISTRY
 from keepalive_py.cli.commands import Command
 from keepalive_py.cli.commands.config import FORMATS, file_arguments, format_arguments, options_of
-from keepalive_py.cli.commands.config_fmt import text_of as text_from
+from keepalive_py.cli.given import text_of as text_from
 from keepalive_py.cli.report import show
 from keepalive_py.config.adopt import Found, Real, from_ipvsadm, text_of
 from keepalive_py.config.diagnostics import Diagnostic
@@ -50,7 +51,10 @@ def lint(given: argparse.Namespace) -> int:
 def import_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", dest="saved", metavar="FILE", help="output of `ipvsadm -Sn` (- for stdin)")
     parser.add_argument(
-        "--check", metavar="KIND", help="give every real server this check, such as TCP_CHECK"
+        "--check",
+        metavar="KIND",
+        choices=sorted(REGISTRY),
+        help="give every real server this check, such as TCP_CHECK",
     )
     parser.add_argument("--namespace", help="network namespace whose table it is")
 
@@ -60,7 +64,7 @@ def run_import(given: argparse.Namespace) -> int:
     try:
         services, trouble = _services(given)
     except (KeepaliveError, OSError) as error:
-        print(error, file=sys.stderr)
+        print(f"{given.saved}: {error.strerror}" if isinstance(error, OSError) else error, file=sys.stderr)
         return 1
     show(trouble, sys.stderr)
     print(text_of(services, given.check), end="")
@@ -70,7 +74,7 @@ def run_import(given: argparse.Namespace) -> int:
 def _services(given: argparse.Namespace) -> tuple[list[Found], list[Diagnostic]]:
     if given.saved is None:
         return from_table(asyncio.run(_read(given.namespace))), []
-    return from_ipvsadm(text_from(given.saved))
+    return from_ipvsadm(text_from(given.saved), given.saved)
 
 
 async def _read(namespace: str | None) -> Table:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from keepalive_py.cli.client import Client, asking, control_argument, json_argument, print_json
+from keepalive_py.cli.client import Client, NotAnswered, asking, control_argument, json_argument, print_json
 from keepalive_py.cli.commands import Command
 from keepalive_py.daemon.generations import Generations
 from keepalive_py.daemon.state_directory import StateDirectory
@@ -56,7 +56,8 @@ def status_lines(found: Json) -> Iterator[str]:
 
 def refusal_lines(found: Json) -> Iterator[str]:
     refusal = found["refused"]
-    yield f"{'held' if found['held'] else 'refused'}    digest {refusal['digest']}, {moment(refusal['at'])}:"
+    title = "held" if found["held"] else "refused"
+    yield f"{title:<10} digest {refusal['digest']}, {moment(refusal['at'])}:"
     yield f"           {refusal['why']}"
     for each in refusal["diagnostics"]:
         where = each["where"]
@@ -118,6 +119,11 @@ def history_line(each: Json) -> str:
 
 
 def kept_in(directory: str) -> Generations:
+    """Raises NotAnswered: a name that is misspelt is no daemon without generations."""
+    try:
+        os.listdir(directory)
+    except OSError as error:
+        raise NotAnswered(f"{directory}: {error.strerror}") from None
     return Generations(StateDirectory(directory, lambda text: print(text, file=sys.stderr)))
 
 

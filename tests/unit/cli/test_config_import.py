@@ -9,6 +9,7 @@ from strategies import configs, loaded
 from keepalive_py.cli.commands.config_tools import from_table
 from keepalive_py.cli.ctl import main
 from keepalive_py.config.adopt import from_ipvsadm, text_of
+from keepalive_py.config.render import position
 from keepalive_py.dataplane.memory import MemoryDataplane
 from keepalive_py.health.lifecycle import start
 from keepalive_py.plan.desired import desired
@@ -70,13 +71,38 @@ def test_a_table_survives_the_way_through_a_configuration(config):
 
 
 @pytest.mark.parametrize(
-    "line", ["what", "-A -t", "-a -t 1.2.3.4:80 -r 1.1.1.1:1 -m", "-A -t 1.2.3.4:80 --odd"]
+    ("line", "why"),
+    [
+        ("what", "unknown command what"),
+        ("-A -t", "a value is missing"),
+        ("-A -t 1.2.3.4:80 -s", "a value is missing"),
+        ("-A -t '1.2.3.4:80", "No closing quotation"),
+        ("-A -q 1.2.3.4:80", "unknown option -q"),
+        ("-A -t 300.2.3.4:80 -s rr", "'300.2.3.4' does not appear to be an IPv4 or IPv6 address"),
+        ("-A -t 1.2.3.4:http -s rr", "http is no number"),
+        ("-A -f 99999999999 -s rr", "99999999999 is no number"),
+        ("-A -t 1.2.3.4:99999 -s rr", "99999 is no port"),
+        ("-a -t 1.2.3.4:80 -r 1.1.1.1:1 -m", "there is no such service above it"),
+        ("-A -t 1.2.3.4:80 --odd", "unknown option --odd"),
+    ],
 )
-def test_a_line_that_is_not_understood_is_told(line):
-    services, trouble = from_ipvsadm(f"{SAVED}{line}\n")
+def test_a_line_that_is_not_understood_is_told(line, why):
+    services, (trouble,) = from_ipvsadm(f"{SAVED}{line}\n", "saved")
 
     assert len(services) == 3
-    assert "line 8" in trouble[0].summary
+    assert trouble.summary == f"this is not understood: {line} ({why})"
+    assert position(trouble.subject) == "saved:8:1"
+
+
+def test_a_file_that_is_not_there(tmp_path, capsys):
+    assert main(["config", "import", "--from", f"{tmp_path}/saved"]) == 1
+    assert capsys.readouterr().err == f"{tmp_path}/saved: No such file or directory\n"
+
+
+def test_a_check_that_there_is_not(capsys):
+    with pytest.raises(SystemExit):
+        main(["config", "import", "--check", "TCP_CHEK"])
+    assert "did you mean `TCP_CHECK`?" in capsys.readouterr().err
 
 
 def test_the_command_prints_a_configuration_with_checks(tmp_path, capsys):

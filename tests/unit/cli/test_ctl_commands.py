@@ -86,6 +86,14 @@ def test_a_mistake_of_ours_is_no_traceback(
     assert capsys.readouterr().err == "keepalive-ctl: internal error: ZeroDivisionError: division by zero\n"
 
 
+@pytest.mark.parametrize("words", [("history",), ("show", "1")])
+def test_a_state_directory_that_is_not_there(
+    words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["config", *words, "--state-directory", f"{tmp_path}/nowhere"]) == 2
+    assert capsys.readouterr().err == f"keepalive-ctl: {tmp_path}/nowhere: No such file or directory\n"
+
+
 def test_check(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", written(GOOD)]) == 0
     assert capsys.readouterr().out == ""

@@ -88,7 +88,7 @@ def test_fields_of_a_service_a_server_and_a_check():
         "~ virtual_server 192.0.2.1 80 TCP: lb_algo rr -> wlc",
         "~ virtual_server 192.0.2.1 80 TCP: real_server 192.0.2.2 80: weight 1 -> 5",
         "~ virtual_server 192.0.2.1 80 TCP: real_server 192.0.2.2 80: TCP_CHECK: retry 1 -> 2",
-        "~ virtual_server 192.0.2.1 80 TCP: real_server 192.0.2.2 80: TCP_CHECK: connect_timeout 3.0 -> 5.0",
+        "~ virtual_server 192.0.2.1 80 TCP: real_server 192.0.2.2 80: TCP_CHECK: connect_timeout 3 -> 5",
         "~ virtual_server 192.0.2.1 80 TCP: real_server 192.0.2.3 80: weight 1 -> 0",
     ]
 

@@ -101,6 +101,12 @@ def test_columns_count_characters_and_bytes_that_are_no_utf8_survive() -> None:
     assert [word.span.column for word in line.words] == [1, 3, 6]
 
 
+def test_a_byte_order_mark_is_told() -> None:
+    reading = read("\ufeffa b\ninclude more\n", {"/e/more": "\ufeffc"})
+    assert shape(reading) == ["\ufeffa|b", "\ufeffc"]
+    assert codes(reading) == ["byte-order-mark", "byte-order-mark"]
+
+
 def test_an_open_quote_is_told_once_and_the_words_before_it_are_kept() -> None:
     reading = read('global_defs {\nrouter_id "abc\n}\n')
 

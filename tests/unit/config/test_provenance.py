@@ -74,6 +74,12 @@ def test_every_origin(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["HTTP_GET", "delay_before_retry"] == ("3", "default", None, None)
 
 
+def test_a_long_number_is_shown_whole(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "lb.conf").write_text(TEXT.replace("retry 4", "delay_loop 1234567"))
+    found = explain(capsys, "192.0.2.1:80", str(files / "lb.conf"))
+    assert found["virtual_server 192.0.2.1 80 TCP", "delay_loop"][0] == "1234567"
+
+
 def test_one_server_and_no_defaults(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = ("192.0.2.1 80", str(files / "lb.conf"), "--server", "192.0.2.2:80", "--set")
     found = explain(capsys, *words)
@@ -90,6 +96,23 @@ def test_a_template(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_service_that_is_not_there(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "explain", "192.0.2.1:81", str(files / "lb.conf")]) == 1
     assert "did you mean `192.0.2.1:80`?" in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["config", "explain", "192.0.2.1:80", str(files / "lb.conf"), "--server"]
+    assert main([*words, "192.0.2.2 80"]) == 1
+    found = capsys.readouterr()
+    assert (found.out, "did you mean `192.0.2.2:80`?" in found.err) == ("", True)
+    assert main([*words, "web"]) == 1
+    assert "there are 192.0.2.2:80, " in capsys.readouterr().err
+
+
+def test_a_service_that_a_mistake_hides(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (files / "lb.conf").write_text("virtual_servr 192.0.2.1 80 {\n}\n")
+    assert main(["config", "explain", "192.0.2.1:80", str(files / "lb.conf")]) == 1
+    said = capsys.readouterr().err
+    assert "did you mean `virtual_server`?" in said
+    assert said.endswith("there is no virtual server `192.0.2.1:80`: there are none\n")
 
 
 def test_what_a_keyword_means(capsys: pytest.CaptureFixture[str]) -> None:

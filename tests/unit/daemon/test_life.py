@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from daemon_rig import config_of, virtual_server
 
+from keepalive_py.daemon.configuring import Configuring
 from keepalive_py.daemon.life import Life, save_copy, summary
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
@@ -69,6 +71,15 @@ def test_what_only_a_restart_can_change(line: str, title: str, read: Callable[[s
     assert life_of(read(GOOD)).refusal(read(line + GOOD)) == expected
 
 
+async def test_a_preview_says_what_a_reload_would(read: Callable[[str], Ready], tmp_path: Path) -> None:
+    checked = f"global_defs {{\n reload_check_config {tmp_path}/log\n}}\n{GOOD}"
+    options = Options(config_file=str(tmp_path / "lb.conf"))
+    for text in ("instance blue\n" + checked, checked.replace("protocol TCP\n", "")):
+        configuring = Configuring(options, read(checked), lambda: None)
+        life = life_of(configuring.running)
+        assert life.refusal(read(text)) == (await configuring.preview())["refused"] != ""
+
+
 def test_reload_check_config_refuses_what_minus_t_would_not_end_well_with(
     read: Callable[[str], Ready], tmp_path: Path
 ) -> None:
@@ -80,6 +91,17 @@ def test_reload_check_config_refuses_what_minus_t_would_not_end_well_with(
     assert running.refusal(read(checked)) == ""
     assert running.refusal(read(warned)) == f"New config failed validation, see {log} for details"
     assert "lb.conf: Line" in log.read_text()
+
+
+async def test_a_mistake_of_ours_in_a_reload_is_no_success(
+    read: Callable[[str], Ready], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    life = life_of(read(GOOD))
+    monkeypatch.setattr(life.configuring, "load", lambda: 1 / 0)
+    reloading = asyncio.create_task(life.reloading())
+    found = await life.configuring.apply(confirm=False)
+    reloading.cancel()
+    assert (found["finished"], found["refused"]["why"]) == (True, "internal error, the log has it")
 
 
 def test_a_copy_of_what_was_understood(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from daemon_rig import REFUSED, Start, config_of, virtual_server
 
+from keepalive_py.daemon.configuring import Configuring
+from keepalive_py.daemon.loading import Ready
+from keepalive_py.daemon.options import Options
 from keepalive_py.dataplane import MemoryDataplane
 from keepalive_py.net import Endpoint, Family, Protocol, parse_address
 from keepalive_py.plan.steps import (
@@ -173,6 +176,22 @@ async def test_a_refusal_has_the_table_read_again_soon(start: Start) -> None:
     timer = rig.supervisor.writer._timer
     assert timer is not None
     assert not timer.cancelled()
+
+
+async def test_what_the_kernel_refused_is_refused_the_second_time_too(start: Start) -> None:
+    kernel = MemoryDataplane()
+    kernel.refuse_next(errno.ENOENT, "scheduler sh", times=9)
+    rig = await start(virtual_server(A), kernel)
+    before = config_of(virtual_server(A))
+    after = config_of(virtual_server(A).replace("lb_algo rr", "lb_algo sh"))
+    configuring = Configuring(Options(roll_back=True), Ready(before, ()), lambda: None)
+    for _ in range(2):
+        await configuring.prepare(Ready(after, ()), rig.supervisor.writer)
+        await rig.supervisor.reload(after)
+        why = await configuring.objections(rig.supervisor.writer)
+        assert why == "edit service TCP 10.0.0.1:80 scheduler sh: No such file or directory"
+        await rig.supervisor.reload(before)
+    assert rig.supervisor.writer.news.known == set()
 
 
 async def test_a_service_that_is_refused_does_not_keep_others_out(start: Start) -> None:

@@ -6,12 +6,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from keepalive_py.sources.watch import FileWatch
+from keepalive_py.sources.watch import TICK, FileWatch
 
 QUIET = 0.05
 LONG = 5.0  # a limit, not a wait
@@ -143,10 +144,78 @@ async def test_a_change_while_the_files_are_read_is_told(watched: Watched, file:
     await watched.change()
 
 
+async def test_a_new_file_that_changes_while_it_is_read_is_told(watched: Watched, file: Path) -> None:
+    watched.watch.follow([str(file)])
+    old, half = file.with_name("old"), file.with_name("half")
+    old.write_text("whole since long\n")
+    await asyncio.sleep(3 * TICK / 1e9)
+
+    watched.watch.mark()
+    read = time.time_ns()
+    watched.watch.follow([str(file), str(old)], read)
+    await asyncio.sleep(3 * QUIET)
+    assert watched.changes == 0
+
+    watched.watch.mark()
+    half.write_text("the rest came after it was read\n")
+    watched.watch.follow([str(file), str(old), str(half)], read)
+    await watched.change()
+    await watched.nothing(file)
+
+
+async def test_a_change_between_reading_and_the_first_look_is_told(watched: Watched, file: Path) -> None:
+    await asyncio.sleep(3 * TICK / 1e9)
+    read = time.time_ns()
+    file.write_text("written while the daemon started\n")
+    watched.watch.follow([str(file)], read)
+
+    await watched.change()
+    await watched.nothing(file)
+
+
+async def test_a_file_that_is_named_no_more_is_no_change(watched: Watched, file: Path) -> None:
+    other = file.with_name("other")
+    other.write_text("included until now\n")
+    watched.watch.follow([str(file), str(other)])
+
+    watched.watch.mark()
+    watched.watch.follow([str(file)])
+    await asyncio.sleep(3 * QUIET)
+
+    await watched.nothing(file)
+
+
 async def test_a_file_in_a_directory_that_does_not_exist_is_no_trouble(watched: Watched, file: Path) -> None:
     watched.watch.follow([str(file), str(file.parent / "nowhere" / "x.conf")])
 
     assert watched.troubles == []
+    await watched.nothing(file)
+
+
+async def test_a_directory_that_comes_later_is_watched(watched: Watched, file: Path) -> None:
+    later = file.parent / "later" / "on"
+    watched.watch.follow([str(file), str(later / "*.conf")])
+    later.mkdir(parents=True)
+    await asyncio.sleep(4 * QUIET)
+    assert watched.changes == 0
+
+    (later / "a.conf").write_text("one\n")
+    await watched.change()
+
+
+async def test_a_directory_that_is_replaced_is_watched(watched: Watched, tmp_path: Path) -> None:
+    directory = tmp_path / "etc"
+    directory.mkdir()
+    file = directory / "lb.conf"
+    file.write_text("one\n")
+    watched.watch.follow([str(file)])
+
+    directory.rename(tmp_path / "old")
+    await watched.change()
+    directory.mkdir()
+    await asyncio.sleep(4 * QUIET)
+    file.write_text("two\n\n")
+    await watched.change()
     await watched.nothing(file)
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from keepalive_py.cli.commands.config_render import SHIPPED
 from keepalive_py.cli.ctl import main
+from keepalive_py.cli.given import SHIPPED
 from keepalive_py.config.diagnostics import Severity, exit_status
 from keepalive_py.config.render import position
 from keepalive_py.daemon.loading import Ready, load
 from keepalive_py.daemon.options import Options
+from keepalive_py.sources import template as templates
 from keepalive_py.sources.template import Rendered, rendered
 
 Write = Callable[[str, str], str]
@@ -64,11 +65,15 @@ def test_values_and_the_node(write: Write) -> None:
         ("a\n{% if %}", "", "lb.conf.j2:2", "Expected an expression"),
         ("{% for x in y %}", "y: []", "lb.conf.j2:1", "Unexpected end of template"),
         ("{{ 1 // a }}", "a: 0", "lb.conf.j2:1", "ZeroDivisionError"),
-        ("{% include 'no.j2' %}", "", "", "there is no template no.j2"),
-        ("{% include '../etc/passwd' %}", "", "", "there is no template"),
+        ("a\n{% include 'no.j2' %}", "", "lb.conf.j2:2", "there is no template no.j2"),
+        ("{% include '../etc/passwd' %}", "", "lb.conf.j2:1", "there is no template"),
         ("{{ ''.__class__.__mro__ }}", "", "lb.conf.j2:1", "unsafe"),
         ("x", "a: 1\na: 2", "v.yaml:2", "`a` is there twice"),
+        ("x\n{{ a }}", 'a: "\\ud800"', "lb.conf.j2:2", "makes U+D800, which is no character"),
         ("x", "a: [1", "v.yaml:1", "is not YAML"),
+        ("x", "a: 1\nsince: 2026-02-30\n", "v.yaml:2:8", "this is no timestamp"),
+        ("x", "a: !!int x\n", "v.yaml:1:4", "this is no int"),
+        ("x", f"a: {'1' * 5000}\n", "v.yaml:1:4", "this is no int"),
         ("x", "- 1", "v.yaml:1", "values must be names"),
     ],
 )
@@ -82,14 +87,43 @@ def test_mistakes_have_their_place(
     assert place in where
 
 
+def test_a_template_that_is_no_text(write: Write, tmp_path: Path) -> None:
+    (tmp_path / "part.j2").write_bytes(b"a\xff")
+    rendering = made(write, "x\n{% include 'part.j2' %}")
+    assert rendering.trouble is not None
+    assert rendering.trouble.summary == f"{tmp_path}/part.j2: is not UTF-8 at byte 1"
+    assert str(tmp_path / "part.j2") in rendering.files
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+        "{% macro m(n) %}{% if n %}{{ m(n - 1) }}{{ m(n - 1) }}{% endif %}{% endmacro %}{{ m(60) }}",
+    ],
+)
+def test_a_template_that_does_not_end(endless: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(templates, "PATIENCE", 0.1)
+    trouble = made(write, f"a\n{endless}").trouble
+    assert trouble is not None
+    assert trouble.summary == "takes more than 0.1 s"
+    assert trouble.subject is not None
+    assert trouble.subject.line == 2
+
+
 def test_mistakes_in_json(write: Write) -> None:
     trouble = made(write, "x", '{"a": 1,\n}', "v.json").trouble
     assert trouble is not None
     assert trouble.subject is not None
     assert (trouble.subject.file.endswith("v.json"), trouble.subject.line) == (True, 2)
-    twice = made(write, "x", '{"a": 1, "a": 2}', "v.json").trouble
+    twice = made(write, "x", '{"a": 1,\n "a": 2}', "v.json").trouble
     assert twice is not None
-    assert "`a` is there twice" in twice.summary
+    assert twice.summary == "`a` is there twice"
+    assert twice.subject is not None
+    assert (twice.subject.line, twice.subject.column) == (2, 2)
+    long = made(write, "x", f'{{"a": {"1" * 5000}}}', "v.json").trouble
+    assert long is not None
+    assert "is not JSON: Exceeds the limit" in long.summary
 
 
 def test_a_mistake_in_the_text_is_told_at_the_template(write: Write, tmp_path: Path) -> None:
@@ -125,10 +159,16 @@ def test_a_template_that_looks_at_what_it_made_still_renders_the_same(write: Wri
 
 def test_a_template_that_cannot_be_rendered_is_no_configuration(write: Write, tmp_path: Path) -> None:
     ready = loaded(write, "{{ missing }}")
-    assert ready.config is None
+    assert (ready.config, ready.exit_status_of_test) == (None, 5)
     (error,) = ready.diagnostics
     assert "'missing' is undefined" in error.summary
     assert {str(tmp_path / "lb.conf.j2"), str(tmp_path / "v.yaml")} <= set(ready.watched)
+
+
+def test_half_a_character_is_no_configuration(write: Write) -> None:
+    ready = loaded(write, "a\n{{ '\\ud800' }}")
+    assert ready.config is None
+    assert [each.summary for each in ready.diagnostics] == ["makes U+D800, which is no character"]
 
 
 def test_an_include_that_is_not_there_is_waited_for(write: Write, tmp_path: Path) -> None:
@@ -157,6 +197,12 @@ def test_the_cluster_that_comes_with_us(method: str, capsys: pytest.CaptureFixtu
     ready = load(Options(config_id="lb1", **{name: str(SHIPPED / file) for name, file in options.items()}))
     assert exit_status(ready.diagnostics) == 0
     assert all(each.severity is Severity.NOTE for each in ready.diagnostics)
+
+
+def test_every_tool_finds_them(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["-t", "cluster.conf.j2", "-v", "dr.values.yaml", "--config-id", "lb1"]
+    assert main(["config", "export", *words]) == 0
+    assert '"virtual_server"' in capsys.readouterr().out
 
 
 def test_the_node_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
