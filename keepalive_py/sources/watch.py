@@ -19,7 +19,19 @@ import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from watchdog.events import FileSystemEvent, FileSystemEventHandler
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
@@ -28,6 +40,18 @@ from keepalive_py.sources.files import FileSystem
 QUIET = 0.5  # seconds without an event before the files are looked at
 PATIENCE = 5.0  # seconds after which they are looked at although it is not quiet
 POLL = 5.0  # seconds between looks where there are no events
+# Not that files are opened and read: each program that starts does that in /etc, and so do we.
+STIRRING: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
 TICK = 20_000_000  # nanoseconds that a file system's clock may be behind
 
 Identity = tuple[int, int, int, int, int]
@@ -114,7 +138,7 @@ class FileWatch:
         for path in sorted(there.keys() - self._watched.keys()):
             watch = None
             try:
-                watch = self._observer.schedule(_Stir(self._stirred), path)
+                watch = self._observer.schedule(_Stir(self._stirred), path, event_filter=STIRRING)
                 self._settle()  # for what came before the watch
             except (OSError, RuntimeError) as error:
                 self._poll_from_now(f"Unable to watch {path}: {said(error)}")
@@ -160,14 +184,11 @@ class FileWatch:
 
 
 class _Stir(FileSystemEventHandler):
-    """Every event but those that our own reading causes."""
-
     def __init__(self, stirred: Callable[[], None]) -> None:
         self._tell = stirred
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        if event.event_type not in ("opened", "closed_no_write"):
-            self._tell()
+        self._tell()
 
 
 def said(error: OSError | RuntimeError) -> str:
