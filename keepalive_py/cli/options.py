@@ -333,6 +333,8 @@ class Reading:
                 self.left_over.append(word)
         if self.left_over and self.result.action == "run":
             self.result.remarks.append("Unexpected argument(s): " + " ".join(self.left_over))
+        if self.result.action == "run" and "values" in self.values and "template" not in self.values:
+            raise UsageError("--values needs --template")
         self.result.options = dataclasses.replace(self.result.options, **self.values)  # type: ignore[arg-type]
         return self.result
 

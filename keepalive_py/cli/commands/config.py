@@ -45,6 +45,8 @@ def file_arguments(parser: argparse.ArgumentParser) -> None:
 def options_of(arguments: argparse.Namespace, file: str) -> Options:
     take_in(file)
     template, values = (getattr(arguments, name, None) for name in ("template", "values"))
+    if values and not template:
+        raise SystemExit("keepalive-ctl: -v needs -t")
     return Options(
         config_file=file,
         extra_file=arguments.extra_file,

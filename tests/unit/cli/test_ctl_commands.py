@@ -94,6 +94,11 @@ def test_a_state_directory_that_is_not_there(
     assert capsys.readouterr().err == f"keepalive-ctl: {tmp_path}/nowhere: No such file or directory\n"
 
 
+def test_values_without_a_template() -> None:
+    with pytest.raises(SystemExit, match="-v needs -t"):
+        main(["config", "check", "-v", "v.yaml"])
+
+
 def test_check(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", written(GOOD)]) == 0
     assert capsys.readouterr().out == ""

@@ -18,6 +18,12 @@ def test_a_later_option_wins() -> None:
     assert parse(["-f", "a", "-f", "b"]).options.config_file == "b"
 
 
+def test_values_without_a_template() -> None:
+    with pytest.raises(UsageError, match="--values needs --template"):
+        parse(["--values", "v.yaml"])
+    assert parse(["--values", "v.yaml", "--template", "t.j2"]).options.values == "v.yaml"
+
+
 def test_detail_counts() -> None:
     assert parse(["-D", "-DD"]).options.log_detail == 3
 
