@@ -57,7 +57,7 @@ def join(directory: str, path: str) -> str:
 
 ListDirectory = Callable[[str], Iterable[str]]
 Exists = Callable[[str], bool]
-_WILDCARD = re.compile(r"[*?\[\\]")
+WILDCARD = re.compile(r"[*?\[\\]")
 
 
 def matching_paths(pattern: str, names_in: ListDirectory, exists: Exists) -> list[str]:
@@ -76,7 +76,7 @@ def _descend(base: str, segments: list[str], names_in: ListDirectory) -> Iterato
 
 
 def _names_matching(base: str, segment: str, names_in: ListDirectory) -> Iterable[str]:
-    if not _WILDCARD.search(segment):
+    if not WILDCARD.search(segment):
         return (segment,)
     rule = re.compile(_segment_rule(segment), re.DOTALL)
     hidden = segment.startswith((".", "\\."))

@@ -35,6 +35,7 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver, ObservedWatch
 
+from keepalive_py.config.source import WILDCARD
 from keepalive_py.sources.files import FileSystem
 
 QUIET = 0.5  # seconds without an event before the files are looked at
@@ -170,6 +171,7 @@ class FileWatch:
 
     def _look(self) -> None:
         self._timer = None
+        self._wanted |= _matching(self._patterns)
         self._watch_directories()
         found = _signature(self._patterns)
         if (
@@ -238,7 +240,7 @@ def _which(directory: str) -> tuple[int, int] | None:
 def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:
     """Where an event can mean a change: of each path every link on the way, and the target. With the
     directory around each, where it is seen to go and to come, and those that are not there yet."""
-    wanted: set[str] = set()
+    wanted = _matching(patterns)
     for path in (*patterns, *files):
         wanted |= _along(Path(path))
     for directory in list(wanted):
@@ -248,6 +250,14 @@ def _directories(patterns: Iterable[str], files: Iterable[str]) -> set[str]:
             above = above.parent
             wanted.add(str(above))
     return wanted
+
+
+def _matching(patterns: Iterable[str]) -> set[str]:
+    """The directories that are there of those that a pattern leaves open, as `*` in conf.d/*/lb.conf."""
+    source = FileSystem()
+    deep = (each for each in patterns if WILDCARD.search(os.path.dirname(each)))
+    above = {str(directory) for each in deep for directory in Path(each).parents}
+    return {path for each in above if WILDCARD.search(each) for path in source.glob(each)}
 
 
 def _along(path: Path) -> set[str]:

@@ -203,6 +203,18 @@ async def test_a_directory_that_comes_later_is_watched(watched: Watched, file: P
     await watched.change()
 
 
+async def test_a_directory_that_a_pattern_leaves_open_is_watched(watched: Watched, file: Path) -> None:
+    watched.watch.follow([str(file), str(file.parent / "*" / "on" / "lb.conf")])
+    (file.parent / "web").mkdir()
+    await asyncio.sleep(4 * QUIET)
+    (file.parent / "web" / "on").mkdir()
+    await asyncio.sleep(4 * QUIET)
+    assert watched.changes == 0
+
+    (file.parent / "web" / "on" / "lb.conf").write_text("one\n")
+    await watched.change()
+
+
 async def test_a_directory_that_is_replaced_is_watched(watched: Watched, tmp_path: Path) -> None:
     directory = tmp_path / "etc"
     directory.mkdir()
