@@ -72,9 +72,9 @@ def format_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """The exit status of `keepalived -t`."""
+    """The exit status of `keepalived -t`; but a file that is not there does not pass."""
     ready = load(options_of(arguments, arguments.file))
-    status = ready.exit_status_of_test
+    status = ready.exit_status_of_test or (5 if ready.config is None else 0)
     if arguments.format in FORMATS:
         print(FORMATS[arguments.format](ready.diagnostics), end="")
         return status

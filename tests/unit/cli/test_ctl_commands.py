@@ -99,6 +99,14 @@ def test_values_without_a_template() -> None:
         main(["config", "check", "-v", "v.yaml"])
 
 
+def test_a_file_that_is_not_there_does_not_pass_the_check(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for form in ("text", "json", "github"):
+        assert main(["config", "check", str(tmp_path / "lb.cnf"), "--format", form]) == 5
+        assert "lb.cnf" in capsys.readouterr().out
+
+
 def test_check(written: Write, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["config", "check", written(GOOD)]) == 0
     assert capsys.readouterr().out == ""
