@@ -29,7 +29,7 @@ from keepalive_py.health.quorum import weigh
 from keepalive_py.health.service_state import FULL, ServerState, ServiceState
 from keepalive_py.health.verdict import Reason
 
-__all__ = ["came_up", "fell", "is_moving", "restored", "review", "step_in", "tick", "went_down"]
+__all__ = ["came_up", "fell", "is_moving", "release", "restored", "review", "step_in", "tick", "went_down"]
 
 
 def went_down(service: ServiceState, server: ServerState, now: float, reason: Reason) -> list[Event]:
@@ -63,7 +63,7 @@ def came_up(service: ServiceState, server: ServerState, now: float) -> list[Even
         return [ServerReleased(at=now, reason=Reason.RECOVERED, vs=service.vs, rs=server.rs)]
     if damping.must_suppress(server, service.vs.damping_half_life, now) and not _is_short(service):
         return _suppress(service, server, now)
-    return [*_join(service, server, now, Reason.RECOVERED), *_release(service, now)]
+    return [*_join(service, server, now, Reason.RECOVERED), *release(service, now)]
 
 
 def step_in(service: ServiceState, now: float) -> list[Event]:
@@ -94,7 +94,7 @@ def tick(service: ServiceState, now: float) -> tuple[bool, Sequence[Event]]:
             if server.alive:
                 events += _join(service, server, now, Reason.DAMPING_OVER)
     if any(isinstance(event, ServerUp) for event in events):
-        events += _release(service, now)
+        events += release(service, now)
         events += weigh(service, now, Reason.DAMPING_OVER)
     return changed or bool(events), events
 
@@ -117,7 +117,7 @@ def review(service: ServiceState, now: float) -> list[Event]:
         if server.suppressed and not service.vs.damping_half_life:
             server.suppressed = False
             events += _join(service, server, now, Reason.RELOAD) if server.alive else []
-    return [*events, *_release(service, now)]
+    return [*events, *release(service, now)]
 
 
 def restored(service: ServiceState, now: float) -> None:
@@ -149,7 +149,7 @@ def _slow(service: ServiceState, server: ServerState, now: float) -> SlowStart:
     )  # fmt: skip
 
 
-def _release(service: ServiceState, now: float) -> list[Event]:
+def release(service: ServiceState, now: float) -> list[Event]:
     """Those held longest leave, as far as enough others serve."""
     events: list[Event] = []
     for server in depool.surplus(service):

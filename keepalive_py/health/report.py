@@ -20,7 +20,7 @@ from keepalive_py.health.events import (
     ServerDown,
     WeightChanged,
 )
-from keepalive_py.health.membership import came_up, step_in, went_down
+from keepalive_py.health.membership import came_up, release, step_in, went_down
 from keepalive_py.health.quorum import weigh
 from keepalive_py.health.service_state import ServerState, ServiceState
 from keepalive_py.health.verdict import Failed, Passed, Reason, Unknown, Verdict
@@ -116,6 +116,7 @@ class _Consequences:
         server.weight = server.asked_weight()
         if server.serving:  # it is held
             self.service.alive_weight += server.weight - before
+            self.events += release(self.service, self.now)
         if self.was_alive or server.serving:
             self.events += weigh(self.service, self.now, reason)
 
@@ -129,9 +130,10 @@ class _Consequences:
         self.events.append(WeightChanged(before=before, after=after, active=server.serving, **about))
         if server.serving:
             self.service.alive_weight += after - before
-        stepped_in = step_in(self.service, self.now)
-        self.events += stepped_in
-        if server.serving or stepped_in:
+        # A held one without a weight helps nobody, and with this one's weight another may go.
+        others = [*step_in(self.service, self.now), *release(self.service, self.now)]
+        self.events += others
+        if server.serving or others:
             self.events += weigh(self.service, self.now, Reason.WEIGHT)
 
     def _mail(self, verdict: Passed | Failed, reason: Reason) -> None:

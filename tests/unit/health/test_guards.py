@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from health_scenario import VIP, Check, Scenario, config, name, rs, vs
+from health_scenario import REFUSED, VIP, Check, Scenario, config, name, rs, vs
 
 from keepalive_py.config.model import SorryServer
 from keepalive_py.health import damping, depool
@@ -91,6 +91,18 @@ def test_a_held_server_that_is_well_again_was_never_away() -> None:
     assert scenario.scripts() == []
     assert [event for event in scenario.events if isinstance(event, ServerReleased)]
     assert f"Service {name(3)} of VS {VIP} is up again: held no more" in scenario.logs()
+
+
+def test_one_that_is_held_leaves_when_a_check_takes_its_weight() -> None:
+    checks = Check(name="a"), Check(kind="MISC_CHECK", name="b")
+    scenario = Scenario(config(vs(rs(1, *checks), depool_threshold=50))).until(3)
+    scenario.answers["a"] = REFUSED
+    assert scenario.until(8).pool() == {1: 1}
+    assert scenario.services[0].servers[0].held
+    scenario.answers["b"] = Passed(weight=0)
+    scenario.forget()
+    assert scenario.until(12).pool() == {}
+    assert sorted(scenario.scripts()) == ["down 1", "quorum down"]
 
 
 def test_only_who_is_in_the_pool_can_be_held() -> None:
