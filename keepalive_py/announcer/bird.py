@@ -19,6 +19,7 @@ from keepalive_py.announcer.routing import (
     Session,
     address_or_none,
     host_route,
+    lines_of,
 )
 from keepalive_py.net import Address
 
@@ -75,10 +76,7 @@ class Bird:
 async def reply(reader: asyncio.StreamReader) -> list[Line]:
     lines: list[Line] = []
     code = 0
-    while True:
-        raw = await reader.readline()
-        if not raw.endswith(b"\n"):
-            raise EOFError("the connection ended")
+    async for raw in lines_of(reader):
         text = raw.decode(errors="replace").rstrip("\n")
         if text[:4].isdigit() and text[4:5] in ("-", " "):
             code = int(text[:4])
@@ -87,6 +85,7 @@ async def reply(reader: asyncio.StreamReader) -> list[Line]:
                 return lines
         else:
             lines.append((code, text[1:]))
+    raise EOFError("the connection ended")
 
 
 HEAD: Final = 1002

@@ -24,11 +24,14 @@ from keepalive_py.announcer.routing import (
     Session,
     address_or_none,
     host_route,
+    lines_of,
 )
 from keepalive_py.net import Address
 
 RUN: Final = "/run/exabgp"
 NAME: Final = "exabgp"
+BLOCK: Final = 65536  # bytes
+LARGEST_PIPE: Final = 1 << 20  # bytes; fs.pipe-max-size, pipe(7)
 DONE: Final = b"done\n"
 REFUSED: Final = (b"error\n", b"shutdown\n")
 
@@ -86,8 +89,8 @@ async def _ask(pipes: str, command: str) -> str:
 def _clear(descriptor: int) -> None:
     """Of what somebody else's question left there."""
     with contextlib.suppress(BlockingIOError):
-        while os.read(descriptor, 65536):
-            pass
+        for _ in range(LARGEST_PIPE // BLOCK):  # not for as long as somebody writes
+            os.read(descriptor, BLOCK)
 
 
 def _send(path: str, line: bytes) -> None:
@@ -102,11 +105,13 @@ def _send(path: str, line: bytes) -> None:
 async def _answer(reader: asyncio.StreamReader) -> str:
     """Raises ValueError."""
     lines: list[bytes] = []
-    while (line := await reader.readline()) != DONE:
-        if line in REFUSED or not line:
-            raise ValueError(f"it answers {line.decode().strip() or 'nothing'}")
+    async for line in lines_of(reader):
+        if line == DONE:
+            return b"".join(lines).decode(errors="replace")
+        if line in REFUSED:
+            raise ValueError(f"it answers {line.decode().strip()}")
         lines.append(line)
-    return b"".join(lines).decode(errors="replace")
+    raise ValueError("it answers nothing")
 
 
 def read_sessions(text: str) -> list[Session]:

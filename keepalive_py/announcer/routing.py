@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
@@ -14,6 +15,7 @@ from keepalive_py.net import Address
 
 PATIENCE: Final = 3.0  # seconds that a routing daemon may take to answer
 LARGEST: Final = 1 << 24  # bytes of an answer
+SOME: Final = 200  # lines between two yields
 
 Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
 
@@ -49,6 +51,18 @@ class Routing(Protocol):
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         """What is sent over each of these sessions, all established."""
+
+
+async def lines_of(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
+    """As they come, whole ones. Raises ValueError when there is no end of them."""
+    size = count = 0
+    while (line := await reader.readline()).endswith(b"\n"):
+        yield line
+        size, count = size + len(line), count + 1
+        if size > LARGEST:
+            raise ValueError(f"an answer of more than {LARGEST >> 20} MB")
+        if count % SOME == 0:  # to wait for what is there already is no wait
+            await asyncio.sleep(0)
 
 
 async def run(argv: Sequence[str]) -> str:

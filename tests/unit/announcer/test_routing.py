@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
+import threading
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from keepalive_py.announcer import bird, exabgp, frr, gobgp
+from keepalive_py.announcer import bird, exabgp, frr, gobgp, routing
 from keepalive_py.announcer.confirm import Confirmation, Wrong, disagreements
 from keepalive_py.announcer.routing import NoAnswer, Session, host_route
 
@@ -95,6 +97,38 @@ async def test_a_bird_that_is_not_there_or_hangs_up_is_no_answer(tmp_path: Path)
     with pytest.raises(NoAnswer):
         await bird.Bird(str(tmp_path / "ctl")).sessions()
     server.close()
+
+
+@pytest.mark.parametrize("daemon", ["bird", "exabgp"])
+async def test_an_answer_without_end_is_none_and_keeps_nobody(
+    daemon: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "LARGEST", 1 << 20)
+
+    def talk(descriptor: int) -> None:
+        with contextlib.suppress(OSError), os.fdopen(descriptor, "wb", buffering=0) as file:
+            while True:
+                file.write(b"1002-x\n" * 9000)
+
+    place = tmp_path / daemon
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as open_ones:
+        asked: bird.Bird | exabgp.Exabgp
+        if daemon == "bird":
+            asked = bird.Bird(str(place))
+            listener.bind(str(place))
+            listener.listen()
+            speaker = threading.Thread(target=lambda: talk(listener.accept()[0].detach()))
+        else:
+            asked = exabgp.Exabgp(str(place))
+            for end in (".in", ".out"):
+                os.mkfifo(f"{place}{end}")
+            heard = os.open(f"{place}.in", os.O_RDWR | os.O_NONBLOCK)
+            open_ones.callback(os.close, heard)
+            speaker = threading.Thread(target=lambda: talk(os.open(f"{place}.out", os.O_WRONLY)))
+        speaker.start()
+        with pytest.raises(NoAnswer, match="more than 1 MB"):
+            await asked.sessions()
+        await asyncio.to_thread(speaker.join)
 
 
 def test_frr_tells_its_sessions() -> None:
