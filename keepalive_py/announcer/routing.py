@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
@@ -15,6 +16,7 @@ from keepalive_py.net import Address
 
 PATIENCE: Final = 3.0  # seconds that a routing daemon may take to answer
 LARGEST: Final = 1 << 24  # bytes of an answer
+SHOWN: Final = 200  # characters of what it says of itself
 SOME: Final = 200  # lines between two yields
 
 Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
@@ -53,6 +55,15 @@ class Routing(Protocol):
         """What is sent over each of these sessions, all established."""
 
 
+@contextlib.contextmanager
+def understood(who: str) -> Iterator[None]:
+    """What has another shape than we know is no answer. Raises NoAnswer."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NoAnswer(f"{who}: the answer is not what we know: {type(error).__name__}") from None
+
+
 async def lines_of(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
     """As they come, whole ones. Raises ValueError when there is no end of them."""
     size = count = 0
@@ -81,13 +92,13 @@ async def run(argv: Sequence[str]) -> str:
 async def run_json(argv: Sequence[str]) -> Any:
     try:
         return json.loads(await run(argv) or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoAnswer(f"{argv[0]}: the answer is not JSON") from None
 
 
 def last_line(text: bytes) -> str:
     lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it failed without a word"
+    return lines[-1][:SHOWN] if lines else "it failed without a word"
 
 
 def host_route(text: str) -> Address | None:

@@ -178,7 +178,20 @@ async def test_frr_is_asked_over_its_sockets(tmp_path: Path) -> None:
         server.close()
 
 
-@pytest.mark.parametrize("answer", [b"% Unknown command\0\0\0\2", b"{]\0\0\0\0", b"{}"])
+NESTED = b"[" * 100_000
+ODD_PEERS = b'{"ipv4Unicast": {"peers": [1]}}', b'{"ipv4Unicast": {"peers": {"10.0.0.1": 3}}}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"% Unknown command\0\0\0\2",
+        b"{]\0\0\0\0",
+        b"{}",
+        *(answer + b"\0\0\0\0" for answer in (NESTED, *ODD_PEERS)),
+        b"x" * 100_000 + b"\0\0\0\2",
+    ],
+)
 async def test_frr_that_says_nonsense_is_no_answer(tmp_path: Path, answer: bytes) -> None:
     with pytest.raises(NoAnswer, match="No such file"):
         await frr.Frr(f"{tmp_path}/").sessions()
@@ -189,8 +202,9 @@ async def test_frr_that_says_nonsense_is_no_answer(tmp_path: Path, answer: bytes
         writer.close()
 
     server = await asyncio.start_unix_server(serve, tmp_path / "bgpd.vty")
-    with pytest.raises(NoAnswer, match="FRR at"):
+    with pytest.raises(NoAnswer, match="FRR") as raised:
         await frr.Frr(f"{tmp_path}/").sessions()
+    assert len(str(raised.value)) < 1000
     server.close()
 
 
@@ -217,6 +231,16 @@ def test_nonsense_is_no_session(nonsense: object) -> None:
     assert frr.read_bfd(nonsense) == {}
     assert frr.read_routes(nonsense) == set()
     assert gobgp.read_sessions(nonsense) == []
+
+
+@pytest.mark.parametrize("answer", ['[{"state": "up"}]', '[{"afi_safis": 3}]', "[" * 100_000])
+async def test_gobgp_that_says_nonsense_is_no_answer(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def said(argv: object) -> str:
+        return answer
+
+    monkeypatch.setattr(routing, "run", said)
+    with pytest.raises(NoAnswer, match="the answer is not"):
+        await gobgp.Gobgp().sessions()
 
 
 def test_exabgp_tells_its_sessions() -> None:
