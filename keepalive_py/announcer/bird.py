@@ -8,22 +8,23 @@ User's Guide, "Remote control".
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from keepalive_py.announcer.routing import (
-    LARGEST,
     PATIENCE,
     Exports,
     NoAnswer,
     Session,
     address_or_none,
+    answer_up_to,
     host_route,
-    lines_of,
 )
 from keepalive_py.net import Address
 
 SOCKET: Final = "/run/bird/bird.ctl"
+END: Final = re.compile(rb"^[0-9]{4} .*\n", re.MULTILINE)
 
 Line = tuple[int, str]  # code and text
 
@@ -59,7 +60,7 @@ class Bird:
             raise NoAnswer(f"BIRD at {self.socket}: {getattr(error, 'strerror', None) or error}") from None
 
     async def _ask(self, commands: Sequence[str]) -> list[list[Line]]:
-        reader, writer = await asyncio.open_unix_connection(self.socket, limit=LARGEST)
+        reader, writer = await asyncio.open_unix_connection(self.socket)
         try:
             await reply(reader)  # its greeting
             answers = []
@@ -76,16 +77,14 @@ class Bird:
 async def reply(reader: asyncio.StreamReader) -> list[Line]:
     lines: list[Line] = []
     code = 0
-    async for raw in lines_of(reader):
-        text = raw.decode(errors="replace").rstrip("\n")
+    answer = await answer_up_to(END, reader)
+    for text in answer.decode(errors="replace").removesuffix("\n").split("\n"):
         if text[:4].isdigit() and text[4:5] in ("-", " "):
             code = int(text[:4])
             lines.append((code, text[5:]))
-            if text[4] == " ":
-                return lines
         else:
             lines.append((code, text[1:]))
-    raise EOFError("the connection ended")
+    return lines
 
 
 HEAD: Final = 1002

@@ -17,23 +17,22 @@ from pathlib import Path
 from typing import Final
 
 from keepalive_py.announcer.routing import (
-    LARGEST,
+    BLOCK,
     PATIENCE,
     Exports,
     NoAnswer,
     Session,
     address_or_none,
+    answer_up_to,
     host_route,
-    lines_of,
 )
 from keepalive_py.net import Address
 
 RUN: Final = "/run/exabgp"
 NAME: Final = "exabgp"
-BLOCK: Final = 65536  # bytes
 LARGEST_PIPE: Final = 1 << 20  # bytes; fs.pipe-max-size, pipe(7)
-DONE: Final = b"done\n"
-REFUSED: Final = (b"error\n", b"shutdown\n")
+DONE: Final = "done"
+END: Final = re.compile(rb"^(done|error|shutdown)\n", re.MULTILINE)
 
 SUMMARY: Final = re.compile(r"^\s*(?P<peer>[0-9A-Fa-f:.]+)\s+(?P<asn>\d+)\s+(?P<rest>.*)$")
 ROUTE: Final = re.compile(r"neighbor (?P<peer>\S+).*? (?P<prefix>[0-9A-Fa-f:.]+/\d+) ")
@@ -66,14 +65,14 @@ class Exabgp:
         except OSError as error:
             why = "it does not run" if error.errno == errno.ENXIO else error.strerror
             raise NoAnswer(f"ExaBGP at {self.pipes}.in: {why}") from None
-        except ValueError as error:
+        except (EOFError, ValueError) as error:
             raise NoAnswer(f"ExaBGP at {self.pipes}: {error}") from None
 
 
 async def _ask(pipes: str, command: str) -> str:
     # For writing too, or there is an end of file whenever ExaBGP closes its end.
     descriptor = os.open(f"{pipes}.out", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    reader = asyncio.StreamReader(limit=LARGEST)
+    reader = asyncio.StreamReader()
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         _clear(descriptor)
         _send(f"{pipes}.in", f"{command}\n".encode())
@@ -103,15 +102,12 @@ def _send(path: str, line: bytes) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader) -> str:
-    """Raises ValueError."""
-    lines: list[bytes] = []
-    async for line in lines_of(reader):
-        if line == DONE:
-            return b"".join(lines).decode(errors="replace")
-        if line in REFUSED:
-            raise ValueError(f"it answers {line.decode().strip()}")
-        lines.append(line)
-    raise ValueError("it answers nothing")
+    """Raises EOFError, ValueError."""
+    answer = (await answer_up_to(END, reader)).decode(errors="replace")
+    head, _, last = answer.removesuffix("\n").rpartition("\n")
+    if last != DONE:
+        raise ValueError(f"it answers {last}")
+    return f"{head}\n"
 
 
 def read_sessions(text: str) -> list[Session]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
@@ -17,7 +18,8 @@ from keepalive_py.net import Address
 PATIENCE: Final = 3.0  # seconds that a routing daemon may take to answer
 LARGEST: Final = 1 << 24  # bytes of an answer
 SHOWN: Final = 200  # characters of what it says of itself
-SOME: Final = 200  # lines between two yields
+LONGEST_LINE: Final = 1 << 16  # bytes, where there are lines
+BLOCK: Final = 1 << 16  # bytes that are taken at once
 
 Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
 
@@ -64,16 +66,19 @@ def understood(who: str) -> Iterator[None]:
         raise NoAnswer(f"{who}: the answer is not what we know: {type(error).__name__}") from None
 
 
-async def lines_of(reader: asyncio.StreamReader) -> AsyncIterator[bytes]:
-    """As they come, whole ones. Raises ValueError when there is no end of them."""
-    size = count = 0
-    while (line := await reader.readline()).endswith(b"\n"):
-        yield line
-        size, count = size + len(line), count + 1
-        if size > LARGEST:
-            raise ValueError(f"an answer of more than {LARGEST >> 20} MB")
-        if count % SOME == 0:  # to wait for what is there already is no wait
-            await asyncio.sleep(0)
+async def answer_up_to(end: re.Pattern[bytes], reader: asyncio.StreamReader) -> bytes:
+    """What comes, to the end of the first match, which is a whole line. Not line by line: a million of
+    them would be a million objects. Raises EOFError, ValueError when there is no end of it."""
+    said, line = bytearray(), 0  # where the last one begins
+    while (found := end.search(said, line)) is None:
+        line = max(line, said.rfind(b"\n", line) + 1)
+        if len(said) - line > LONGEST_LINE or len(said) > LARGEST:
+            raise ValueError("an answer without end")
+        some = await reader.read(BLOCK)
+        if not some:
+            raise EOFError("the connection ended")
+        said += some
+    return bytes(said[: found.end()])
 
 
 async def run(argv: Sequence[str]) -> str:
