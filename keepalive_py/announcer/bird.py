@@ -20,6 +20,7 @@ from keepalive_py.announcer.routing import (
     address_or_none,
     answer_up_to,
     host_route,
+    understood,
 )
 from keepalive_py.net import Address
 
@@ -38,15 +39,14 @@ class Bird:
 
     async def sessions(self) -> list[Session]:
         answers = await self.ask("show protocols all", "show bfd sessions")
-        return list(read_sessions(answers[0], dict(read_bfd(answers[1]))))
+        with understood("BIRD"):
+            return await asyncio.to_thread(
+                lambda: list(read_sessions(answers[0], dict(read_bfd(answers[1]))))
+            )
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         answers = await self.ask(*(f"show route export {session.name}" for session in sessions))
-        return {
-            session.name: frozenset(read_routes(answer))
-            for session, answer in zip(sessions, answers, strict=True)
-            if not any(code >= 8000 for code, _ in answer)  # it went down meanwhile
-        }
+        return await asyncio.to_thread(read_exports, sessions, answers)
 
     async def ask(self, *commands: str) -> list[list[Line]]:
         """The reply to each. Raises NoAnswer."""
@@ -75,9 +75,13 @@ class Bird:
 
 
 async def reply(reader: asyncio.StreamReader) -> list[Line]:
+    """In a thread, as all that takes an answer apart: it may have a hundred thousand lines."""
+    return await asyncio.to_thread(read_lines, await answer_up_to(END, reader))
+
+
+def read_lines(answer: bytes) -> list[Line]:
     lines: list[Line] = []
     code = 0
-    answer = await answer_up_to(END, reader)
     for text in answer.decode(errors="replace").removesuffix("\n").split("\n"):
         if text[:4].isdigit() and text[4:5] in ("-", " "):
             code = int(text[:4])
@@ -123,6 +127,14 @@ def read_bfd(lines: Sequence[Line]) -> Iterator[tuple[Address, str]]:
         address = address_or_none(words[0].split("%")[0]) if len(words) > 2 else None
         if address is not None:
             yield address, words[2]
+
+
+def read_exports(sessions: Sequence[Session], answers: Sequence[Sequence[Line]]) -> Exports:
+    return {
+        session.name: frozenset(read_routes(answer))
+        for session, answer in zip(sessions, answers, strict=True)
+        if not any(code >= 8000 for code, _ in answer)  # it went down meanwhile
+    }
 
 
 def read_routes(lines: Sequence[Line]) -> Iterator[Address]:

@@ -49,10 +49,11 @@ class Exabgp:
         self._turn = asyncio.Lock()  # there is one pipe for all answers
 
     async def sessions(self) -> list[Session]:
-        return read_sessions(await self.ask("show neighbor summary"))
+        return await asyncio.to_thread(read_sessions, await self.ask("show neighbor summary"))
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
-        routes = read_routes(await self.ask("show adj-rib out")) if sessions else {}
+        answer = await self.ask("show adj-rib out") if sessions else ""
+        routes = await asyncio.to_thread(read_routes, answer)
         return {session.name: frozenset(routes.get(session.name, ())) for session in sessions}
 
     async def ask(self, command: str) -> str:

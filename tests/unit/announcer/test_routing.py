@@ -7,6 +7,7 @@ import contextlib
 import os
 import socket
 import threading
+import types
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -86,6 +87,14 @@ async def test_bird_tells_its_sessions_and_what_it_exports(tmp_path: Path) -> No
 async def test_a_bird_that_would_let_us_change_it_is_not_used(tmp_path: Path) -> None:
     server = await bird_at(tmp_path / "ctl", {**ANSWERS, "restrict": b"9001 syntax error\n"})
     with pytest.raises(NoAnswer, match="restrict"):
+        await bird.Bird(str(tmp_path / "ctl")).sessions()
+    server.close()
+
+
+async def test_a_bird_that_says_nonsense_is_no_answer(tmp_path: Path) -> None:
+    odd = {"show protocols all": b"1002-up1 BGP\n1006-  Channel ipv\n0000 \n"}
+    server = await bird_at(tmp_path / "ctl", {**ANSWERS, **odd})
+    with pytest.raises(NoAnswer, match="BIRD: the answer is not what we know"):
         await bird.Bird(str(tmp_path / "ctl")).sessions()
     server.close()
 
@@ -289,6 +298,38 @@ async def test_exabgp_is_asked_over_its_pipes(tmp_path: Path) -> None:
         await asked.sessions()
     asyncio.get_running_loop().remove_reader(heard)
     os.close(heard)
+
+
+@pytest.mark.parametrize("module", [bird, exabgp])
+async def test_an_answer_is_taken_apart_where_nobody_waits(
+    module: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have a hundred thousand lines."""
+    where: set[int] = set()
+    for name in ("read_lines", "read_sessions", "read_routes"):
+        if hasattr(module, name):
+            usual = getattr(module, name)
+            noted = lambda *of, usual=usual: (where.add(threading.get_ident()), usual(*of))[1]  # noqa: E731
+            monkeypatch.setattr(module, name, noted)
+    asked: bird.Bird | exabgp.Exabgp
+    if module is bird:
+        server = await bird_at(tmp_path / "ctl", ANSWERS)
+        asked = bird.Bird(str(tmp_path / "ctl"))
+    else:
+        summary = b"10.0.0.2 65000 0:00:09 established 3 2\ndone\n"
+        heard = await pipes_at(
+            tmp_path / "exabgp", {"show neighbor summary": summary, "show adj-rib out": b"done\n"}
+        )
+        asked = exabgp.Exabgp(str(tmp_path / "exabgp"))
+    sessions = await asked.sessions()
+    await asked.exported([each for each in sessions if each.established])
+    assert where
+    assert threading.get_ident() not in where
+    if module is bird:
+        server.close()
+    else:
+        asyncio.get_running_loop().remove_reader(heard)
+        os.close(heard)
 
 
 async def test_exabgp_that_does_not_run_is_no_answer(tmp_path: Path) -> None:
