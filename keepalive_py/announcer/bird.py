@@ -8,21 +8,24 @@ User's Guide, "Remote control".
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 from keepalive_py.announcer.routing import (
-    LARGEST,
     PATIENCE,
     Exports,
     NoAnswer,
     Session,
     address_or_none,
+    answer_up_to,
     host_route,
+    understood,
 )
 from keepalive_py.net import Address
 
 SOCKET: Final = "/run/bird/bird.ctl"
+END: Final = re.compile(rb"^[0-9]{4} .*\n", re.MULTILINE)
 
 Line = tuple[int, str]  # code and text
 
@@ -36,15 +39,14 @@ class Bird:
 
     async def sessions(self) -> list[Session]:
         answers = await self.ask("show protocols all", "show bfd sessions")
-        return list(read_sessions(answers[0], dict(read_bfd(answers[1]))))
+        with understood("BIRD"):
+            return await asyncio.to_thread(
+                lambda: list(read_sessions(answers[0], dict(read_bfd(answers[1]))))
+            )
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         answers = await self.ask(*(f"show route export {session.name}" for session in sessions))
-        return {
-            session.name: frozenset(read_routes(answer))
-            for session, answer in zip(sessions, answers, strict=True)
-            if not any(code >= 8000 for code, _ in answer)  # it went down meanwhile
-        }
+        return await asyncio.to_thread(read_exports, sessions, answers)
 
     async def ask(self, *commands: str) -> list[list[Line]]:
         """The reply to each. Raises NoAnswer."""
@@ -58,7 +60,7 @@ class Bird:
             raise NoAnswer(f"BIRD at {self.socket}: {getattr(error, 'strerror', None) or error}") from None
 
     async def _ask(self, commands: Sequence[str]) -> list[list[Line]]:
-        reader, writer = await asyncio.open_unix_connection(self.socket, limit=LARGEST)
+        reader, writer = await asyncio.open_unix_connection(self.socket)
         try:
             await reply(reader)  # its greeting
             answers = []
@@ -73,20 +75,20 @@ class Bird:
 
 
 async def reply(reader: asyncio.StreamReader) -> list[Line]:
+    """In a thread, as all that takes an answer apart: it may have a hundred thousand lines."""
+    return await asyncio.to_thread(read_lines, await answer_up_to(END, reader))
+
+
+def read_lines(answer: bytes) -> list[Line]:
     lines: list[Line] = []
     code = 0
-    while True:
-        raw = await reader.readline()
-        if not raw.endswith(b"\n"):
-            raise EOFError("the connection ended")
-        text = raw.decode(errors="replace").rstrip("\n")
+    for text in answer.decode(errors="replace").removesuffix("\n").split("\n"):
         if text[:4].isdigit() and text[4:5] in ("-", " "):
             code = int(text[:4])
             lines.append((code, text[5:]))
-            if text[4] == " ":
-                return lines
         else:
             lines.append((code, text[1:]))
+    return lines
 
 
 HEAD: Final = 1002
@@ -125,6 +127,14 @@ def read_bfd(lines: Sequence[Line]) -> Iterator[tuple[Address, str]]:
         address = address_or_none(words[0].split("%")[0]) if len(words) > 2 else None
         if address is not None:
             yield address, words[2]
+
+
+def read_exports(sessions: Sequence[Session], answers: Sequence[Sequence[Line]]) -> Exports:
+    return {
+        session.name: frozenset(read_routes(answer))
+        for session, answer in zip(sessions, answers, strict=True)
+        if not any(code >= 8000 for code, _ in answer)  # it went down meanwhile
+    }
 
 
 def read_routes(lines: Sequence[Line]) -> Iterator[Address]:

@@ -17,20 +17,22 @@ from pathlib import Path
 from typing import Final
 
 from keepalive_py.announcer.routing import (
-    LARGEST,
+    BLOCK,
     PATIENCE,
     Exports,
     NoAnswer,
     Session,
     address_or_none,
+    answer_up_to,
     host_route,
 )
 from keepalive_py.net import Address
 
 RUN: Final = "/run/exabgp"
 NAME: Final = "exabgp"
-DONE: Final = b"done\n"
-REFUSED: Final = (b"error\n", b"shutdown\n")
+LARGEST_PIPE: Final = 1 << 20  # bytes; fs.pipe-max-size, pipe(7)
+DONE: Final = "done"
+END: Final = re.compile(rb"^(done|error|shutdown)\n", re.MULTILINE)
 
 SUMMARY: Final = re.compile(r"^\s*(?P<peer>[0-9A-Fa-f:.]+)\s+(?P<asn>\d+)\s+(?P<rest>.*)$")
 ROUTE: Final = re.compile(r"neighbor (?P<peer>\S+).*? (?P<prefix>[0-9A-Fa-f:.]+/\d+) ")
@@ -47,10 +49,11 @@ class Exabgp:
         self._turn = asyncio.Lock()  # there is one pipe for all answers
 
     async def sessions(self) -> list[Session]:
-        return read_sessions(await self.ask("show neighbor summary"))
+        return await asyncio.to_thread(read_sessions, await self.ask("show neighbor summary"))
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
-        routes = read_routes(await self.ask("show adj-rib out")) if sessions else {}
+        answer = await self.ask("show adj-rib out") if sessions else ""
+        routes = await asyncio.to_thread(read_routes, answer)
         return {session.name: frozenset(routes.get(session.name, ())) for session in sessions}
 
     async def ask(self, command: str) -> str:
@@ -63,14 +66,14 @@ class Exabgp:
         except OSError as error:
             why = "it does not run" if error.errno == errno.ENXIO else error.strerror
             raise NoAnswer(f"ExaBGP at {self.pipes}.in: {why}") from None
-        except ValueError as error:
+        except (EOFError, ValueError) as error:
             raise NoAnswer(f"ExaBGP at {self.pipes}: {error}") from None
 
 
 async def _ask(pipes: str, command: str) -> str:
     # For writing too, or there is an end of file whenever ExaBGP closes its end.
     descriptor = os.open(f"{pipes}.out", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-    reader = asyncio.StreamReader(limit=LARGEST)
+    reader = asyncio.StreamReader()
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         _clear(descriptor)
         _send(f"{pipes}.in", f"{command}\n".encode())
@@ -86,8 +89,8 @@ async def _ask(pipes: str, command: str) -> str:
 def _clear(descriptor: int) -> None:
     """Of what somebody else's question left there."""
     with contextlib.suppress(BlockingIOError):
-        while os.read(descriptor, 65536):
-            pass
+        for _ in range(LARGEST_PIPE // BLOCK):  # not for as long as somebody writes
+            os.read(descriptor, BLOCK)
 
 
 def _send(path: str, line: bytes) -> None:
@@ -100,13 +103,12 @@ def _send(path: str, line: bytes) -> None:
 
 
 async def _answer(reader: asyncio.StreamReader) -> str:
-    """Raises ValueError."""
-    lines: list[bytes] = []
-    while (line := await reader.readline()) != DONE:
-        if line in REFUSED or not line:
-            raise ValueError(f"it answers {line.decode().strip() or 'nothing'}")
-        lines.append(line)
-    return b"".join(lines).decode(errors="replace")
+    """Raises EOFError, ValueError."""
+    answer = (await answer_up_to(END, reader)).decode(errors="replace")
+    head, _, last = answer.removesuffix("\n").rpartition("\n")
+    if last != DONE:
+        raise ValueError(f"it answers {last}")
+    return f"{head}\n"
 
 
 def read_sessions(text: str) -> list[Session]:

@@ -21,6 +21,8 @@ from keepalive_py.announcer.routing import (
     Session,
     address_or_none,
     host_route,
+    last_line,
+    understood,
 )
 from keepalive_py.net import Address
 
@@ -41,7 +43,9 @@ class Frr:
 
     async def sessions(self) -> list[Session]:
         (summary,) = await self.ask("bgpd", "show bgp summary json")
-        return read_sessions(summary, await self.bfd())
+        bfd = await self.bfd()
+        with understood("FRR"):
+            return read_sessions(summary, bfd)
 
     async def bfd(self) -> dict[str, str]:
         """By peer; nothing when bfdd does not run."""
@@ -60,8 +64,9 @@ class Frr:
             ),
         )
         found: dict[str, frozenset[Address]] = {session.name: frozenset() for session in sessions}
-        for (name, _), answer in zip(asked, answers, strict=True):
-            found[name] |= read_routes(answer)
+        with understood("FRR"):
+            for (name, _), answer in zip(asked, answers, strict=True):
+                found[name] |= read_routes(answer)
         return found
 
     async def ask(self, daemon: str, *commands: str) -> list[Any]:
@@ -76,6 +81,8 @@ class Frr:
             raise NoAnswer(f"FRR at {socket} takes longer than {PATIENCE:g} s") from None
         except PermissionError:
             raise NoAnswer(f"FRR at {socket}: permission denied: join the group frrvty") from None
+        except RecursionError:
+            raise NoAnswer(f"FRR at {socket}: the answer is not JSON") from None
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             raise NoAnswer(f"FRR at {socket}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -97,7 +104,7 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
     text = (await reader.readuntil(END))[: -len(END)]
     status = (await reader.readexactly(1))[0]
     if status not in (DONE, WARNING):
-        raise ValueError(text.decode(errors="replace").strip() or f"status {status}")
+        raise ValueError(last_line(text))
     return text
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from keepalive_py.announcer.routing import Exports, Session, address_or_none, host_route, run_json
+from keepalive_py.announcer.routing import Exports, Session, address_or_none, host_route, run_json, understood
 from keepalive_py.net import Address
 
 ESTABLISHED: Final = 6  # SessionState of gobgp.proto
@@ -28,7 +28,9 @@ class Gobgp:
         self.command = ["gobgp", *(["-u", host, "-p", port] if host else []), "-j"]
 
     async def sessions(self) -> list[Session]:
-        return read_sessions(await run_json([*self.command, "neighbor"]))
+        answer = await run_json([*self.command, "neighbor"])
+        with understood("GoBGP"):
+            return read_sessions(answer)
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         found: dict[str, frozenset[Address]] = {}
@@ -36,7 +38,9 @@ class Gobgp:
             routes: set[Address] = set()
             for family in session.families:
                 words = ["neighbor", session.name, "adj-out", "-a", f"ipv{family}"]
-                routes |= read_routes(await run_json([*self.command, *words]))
+                answer = await run_json([*self.command, *words])
+                with understood("GoBGP"):
+                    routes |= read_routes(answer)
             found[session.name] = frozenset(routes)
         return found
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 from typing import Any, Final, Protocol
@@ -14,6 +17,9 @@ from keepalive_py.net import Address
 
 PATIENCE: Final = 3.0  # seconds that a routing daemon may take to answer
 LARGEST: Final = 1 << 24  # bytes of an answer
+SHOWN: Final = 200  # characters of what it says of itself
+LONGEST_LINE: Final = 1 << 16  # bytes, where there are lines
+BLOCK: Final = 1 << 16  # bytes that are taken at once
 
 Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
 
@@ -51,6 +57,30 @@ class Routing(Protocol):
         """What is sent over each of these sessions, all established."""
 
 
+@contextlib.contextmanager
+def understood(who: str) -> Iterator[None]:
+    """What has another shape than we know is no answer. Raises NoAnswer."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise NoAnswer(f"{who}: the answer is not what we know: {type(error).__name__}") from None
+
+
+async def answer_up_to(end: re.Pattern[bytes], reader: asyncio.StreamReader) -> bytes:
+    """What comes, to the end of the first match, which is a whole line. Not line by line: a million of
+    them would be a million objects. Raises EOFError, ValueError when there is no end of it."""
+    said, line = bytearray(), 0  # where the last one begins
+    while (found := end.search(said, line)) is None:
+        line = max(line, said.rfind(b"\n", line) + 1)
+        if len(said) - line > LONGEST_LINE or len(said) > LARGEST:
+            raise ValueError("an answer without end")
+        some = await reader.read(BLOCK)
+        if not some:
+            raise EOFError("the connection ended")
+        said += some
+    return bytes(said[: found.end()])
+
+
 async def run(argv: Sequence[str]) -> str:
     """What a command prints. NoAnswer when it fails or takes too long."""
     try:
@@ -67,13 +97,13 @@ async def run(argv: Sequence[str]) -> str:
 async def run_json(argv: Sequence[str]) -> Any:
     try:
         return json.loads(await run(argv) or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise NoAnswer(f"{argv[0]}: the answer is not JSON") from None
 
 
 def last_line(text: bytes) -> str:
     lines = text.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it failed without a word"
+    return lines[-1][:SHOWN] if lines else "it failed without a word"
 
 
 def host_route(text: str) -> Address | None:

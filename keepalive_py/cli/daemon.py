@@ -26,6 +26,7 @@ from keepalive_py.daemon import logs, netns, process, upgrade, voice
 from keepalive_py.daemon.configuring import at_start
 from keepalive_py.daemon.life import Life, running_on
 from keepalive_py.daemon.loading import Ready
+from keepalive_py.daemon.lookups import LookupLoop
 from keepalive_py.daemon.memory import growing
 from keepalive_py.daemon.options import Options
 from keepalive_py.daemon.paths import Paths, paths
@@ -208,7 +209,8 @@ def lived(options: Options, ready: Ready, files: Paths) -> int:
     process.raise_descriptor_limit(voice.warn)
     process.apply_scheduling(ready.settings, voice.warn)
     try:
-        status = asyncio.run(life(options, ready, files))
+        with asyncio.Runner(loop_factory=LookupLoop) as runner:
+            status = runner.run(life(options, ready, files))
         if status == upgrade.EXIT_UPGRADE:
             voice.say("Going on as the program that is on the disk now")
             upgrade.become()

@@ -60,6 +60,15 @@ class ControlSocket:
         self.path, self._identity = path, (status.st_dev, status.st_ino)
         self.await_client()
 
+    async def renew(self) -> None:
+        """Where somebody took the file away, nobody finds us: it is made anew."""
+        if self.path is None or is_there(self.path):
+            return
+        self.warn(f"Control socket {self.path} was taken away: it is made anew")
+        await self.close()
+        self.server = self._starting = self._again = None
+        self.open(self.path)
+
     def await_client(self) -> None:
         self._reading = True
         asyncio.get_running_loop().add_reader(self.channel, self.first_connection)  # type: ignore[arg-type]
@@ -109,6 +118,10 @@ class ControlSocket:
             status = os.stat(self.path, follow_symlinks=False)
             if (status.st_dev, status.st_ino) == self._identity:
                 os.unlink(self.path)
+
+
+def is_there(path: str) -> bool:
+    return os.path.lexists(path)
 
 
 async def load_server() -> None:

@@ -29,6 +29,7 @@ class ControlRoom:
 
     async def follow(self, extensions: Extensions, journal: Journal) -> None:
         """From now on this configuration's blocks."""
+        await self.socket.renew()
         blocks = [block for block in extensions.get("control", ()) if isinstance(block, ControlApi)]
         await self.remote.follow(blocks[0] if blocks else None)
         hooks = [block for block in extensions.get("webhook", ()) if isinstance(block, Webhook)]

@@ -53,6 +53,7 @@ TICK: Final = 1.0  # seconds between two looks at the drains, at most
 HURRY: Final = 0.1  # seconds between two questions while an answer is awaited
 COUNTED_EVERY: Final = 2.0  # seconds: so old may IPVS' counters be (net/netfilter/ipvs/ip_vs_est.c)
 REMEMBERED: Final = 100  # events
+DIFFERENT: Final = 10  # troubles with the routing daemon that are told until it answers again
 
 POSITIONS: Final = {
     VipState.HELD: Position.HOLD,
@@ -260,7 +261,8 @@ class Work:
         patience = self.block.drain_time + self.block.confirm_time + TICK
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.gone(going), patience)
-        await self.confirmed(going)
+        with voice.apart("the announcer's questions"):
+            await self.confirmed(going)
 
     async def gone(self, going: list[Address]) -> None:
         """Until none of these is announced or draining."""
@@ -486,7 +488,8 @@ class Work:
                 self.troubles = {each for each in self.troubles if not each.startswith("routing daemon")}
             except NoAnswer as error:
                 self.lost_sessions()
-                self.complain(f"routing daemon: {error}")
+                if sum(each.startswith("routing daemon") for each in self.troubles) < DIFFERENT:
+                    self.complain(f"routing daemon: {error}")
             except Exception as error:  # a mistake of ours: it is asked again
                 voice.mistake("the announcer's questions", error)
             pause = HURRY if self.confirmation.pending else self.block.poll

@@ -72,7 +72,11 @@ async def lift(supervisor: Supervisor, wanted: Mapping[str, Any], by: str) -> Js
         raise not_found(
             "order about", str(wanted["server"]), [each for _, each in supervisor.steering.overrides.by_key]
         )
-    return {"lifted": [each.as_json() for each in gone], "in_table": await followed(supervisor)}
+    return {
+        "lifted": [each.as_json() for each in gone],
+        "in_table": await followed(supervisor),
+        "remembered": not supervisor.steering.unsaved,
+    }
 
 
 def target(wanted: Mapping[str, Any]) -> str:

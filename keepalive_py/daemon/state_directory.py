@@ -4,8 +4,8 @@
 (systemd.exec(5)), else none: then nothing is remembered, as with keepalived.
 
 Writes replace a file whole, so that a reader, or a boot after a power cut, finds the old or the
-new one. Reads never raise: what is not there, or is damaged, is simply not remembered. A
-directory that cannot be used, or that others could write to, is one warning. All of it blocks
+new one. Reads never raise: what is not there is not remembered, and neither is what is damaged, which
+is said. A directory that cannot be used, or that others could write to, is one warning. All of it blocks
 (a write waits for the disk): call it from a thread where the loop must not wait.
 """
 
@@ -42,6 +42,7 @@ class StateDirectory:
         self.path = os.path.abspath(path) if path else ""
         self.warn = warn
         self._said = False
+        self._damaged: set[str] = set()  # and told to be
         self._lock = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -52,13 +53,20 @@ class StateDirectory:
         return self.write(name, json.dumps(value, indent=1).encode() + b"\n")
 
     def read_json(self, name: str) -> dict[str, Any]:
-        """{} when there is no such file, or nobody can read it as an object."""
+        """{} when there is no such file, or nobody can read it as an object, which is said."""
         content = self.read(name)
-        try:
-            found = json.loads(content) if content is not None else {}
-        except (ValueError, RecursionError):
+        if content is None:
             return {}
-        return found if isinstance(found, dict) else {}
+        try:
+            found = json.loads(content)
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict):
+            if name not in self._damaged:
+                self._damaged.add(name)
+                self.warn(f"{self.path}/{name} is damaged: nothing of it is remembered")
+            return {}
+        return found
 
     def write(self, name: str, content: bytes) -> bool:
         """All of it or nothing, readable by us alone. Whether it is on the disk now."""

@@ -20,6 +20,7 @@ from keepalive_py.health.service_state import ServiceState
 
 FILE: Final = "overrides.json"
 SOON: Final = 0.01  # seconds; a timer may be that early
+RETRY: Final = 30.0  # seconds from a write that failed to the next
 LONGEST_TIMER: Final = 86400.0  # seconds: the time of day may be changed meanwhile
 
 
@@ -42,6 +43,8 @@ class Steering:
         self._saving = asyncio.Lock()
         self._work: set[asyncio.Task[bool]] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self.unsaved = False  # a restart would find other orders than hold now
+        self._again: asyncio.TimerHandle | None = None
 
     # For the table.
 
@@ -117,9 +120,7 @@ class Steering:
             self.say("override_expired", f"Its time is over: {each.whom()} {worded(each)}", rs=each.server)
         if over:
             self.touched(over)
-            task = asyncio.get_running_loop().create_task(self.save())
-            self._work.add(task)
-            task.add_done_callback(self._work.discard)
+            self.save_soon()
         self.arm()
 
     # Memory.
@@ -139,11 +140,32 @@ class Steering:
         """In a thread, since it waits for the disk."""
         async with self._saving:
             value = {"overrides": [each.as_json() for each in self.overrides.by_key.values()]}
-            return bool(self.state) and await asyncio.to_thread(self.state.write_json, FILE, value)
+            kept = bool(self.state) and await asyncio.to_thread(self.state.write_json, FILE, value)
+        self.written(kept or not self.state)
+        return kept
+
+    def save_soon(self) -> None:
+        task = asyncio.get_running_loop().create_task(self.save())
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    def written(self, well: bool) -> None:
+        """What is not would come back as it was: an order that was taken back takes a server out again."""
+        if well and self.unsaved:
+            voice.say("What operators want is written down again")
+        elif not well and not self.unsaved:
+            voice.warn("What operators want cannot be written down: a restart would find it as it was")
+        self.unsaved = not well
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self.unsaved:
+            self._again = asyncio.get_running_loop().call_later(RETRY, self.save_soon)
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._again):
+            if timer is not None:
+                timer.cancel()
 
 
 def worded(override: Override) -> str:

@@ -58,13 +58,20 @@ class Fifo:
 
     def close(self) -> None:
         """Let go; a FIFO that we made goes away."""
+        if self.created and (self.descriptor < 0 or self.is_there()):
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+        self.created = False
         if self.descriptor >= 0:
             os.close(self.descriptor)
             self.descriptor = -1
-        if self.created:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
-            self.created = False
+
+    def is_there(self) -> bool:
+        """Whether the path still leads to it. Nobody can open one that was removed or replaced."""
+        try:
+            return os.path.samestat(os.lstat(self.path), os.fstat(self.descriptor))
+        except OSError:
+            return False
 
 
 def make(path: str) -> bool:

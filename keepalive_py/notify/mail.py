@@ -53,6 +53,7 @@ class Mailer:
         self.pauses = pauses
         self.waiting: collections.deque[MailMessage] = collections.deque()
         self.dropped = 0
+        self.troubled = False  # the server is away, and that was said
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -78,15 +79,19 @@ class Mailer:
         self.dropped = 0
 
     async def deliver(self, message: MailMessage) -> None:
-        for pause in (*self.pauses, None):
+        for failures, pause in enumerate((*self.pauses, None), 1):
             try:
                 await converse(self.settings, message)
             except SmtpFailed as failure:
                 if pause is None or failure.permanent or not self.configured:
                     self.warn(f"mail '{message.subject}' is given up: {failure}")
                     return
+                if failures > 1 and not self.troubled:
+                    self.troubled = True
+                    self.warn(f"mail cannot be sent, and is tried again: {failure}")
                 await asyncio.sleep(pause)
             else:
+                self.troubled = False
                 return
 
     async def close(self, patience: float) -> None:
@@ -95,6 +100,8 @@ class Mailer:
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self.task, patience)
+        if self.waiting:
+            self.warn(f"{len(self.waiting)} mail(s) are given up: there is no more time to send them")
         self.waiting.clear()
 
 

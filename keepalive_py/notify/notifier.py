@@ -41,16 +41,18 @@ class Notifier:
         self.readers: dict[NotifyFifo, Running] = {}
 
     def configure(self, settings: GlobalDefs, *, router_id: str) -> None:
-        """FIFOs that are configured as before stay open, and their reader goes on."""
+        """FIFOs that are configured as before stay open, and their reader goes on, unless somebody
+        removed or replaced them: no other reader would find them."""
         self.settings = settings
         self.router_id = router_id
         self.mailer.settings = settings.mail
         wanted = wanted_fifos(settings, self.warn)
-        for gone in [known for known in self.fifos if known not in wanted]:
-            self.close_fifo(gone)
-        for fifo in wanted:
-            if fifo not in self.fifos:
-                self.open_fifo(fifo)
+        for known, fifo in list(self.fifos.items()):
+            if known not in wanted or not fifo.is_there():
+                self.close_fifo(known)
+        for each in wanted:
+            if each not in self.fifos:
+                self.open_fifo(each)
 
     @property
     def lines_lost(self) -> int:

@@ -17,6 +17,7 @@ from keepalive_py.config.kinds import Script
 
 MOST_AT_ONCE = 64
 MOST_WAITING = 10_000
+STUCK = 60.0  # seconds in which no place came free, until that is said
 
 
 class LaunchFailed(Exception):
@@ -44,6 +45,7 @@ class NotifyScripts:
         self.running: dict[int, Running] = {}
         self.started = 0
         self.lost = 0
+        self._look: asyncio.TimerHandle | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
 
@@ -59,11 +61,24 @@ class NotifyScripts:
     def start_some(self) -> None:
         while self.waiting and len(self.running) < MOST_AT_ONCE:
             self.start(self.waiting.popleft())
+        if self.waiting and self._look is None:
+            self._look = asyncio.get_running_loop().call_later(STUCK, self.look, self.started)
         if self.running:
             self._quiet.clear()
         else:
             self._quiet.set()
             self.lost = 0
+
+    def look(self, started: int) -> None:
+        """Scripts that never end would keep all others from their start, without a word."""
+        self._look = None
+        if self.waiting and self.started == started:
+            self.warn(
+                f"{len(self.running)} notify scripts run, and none ended in {STUCK:g} s: "
+                f"{len(self.waiting)} others wait"
+            )
+        else:
+            self.start_some()
 
     def start(self, script: Script) -> None:
         self.started += 1
@@ -82,6 +97,8 @@ class NotifyScripts:
         try:
             await asyncio.wait_for(self._quiet.wait(), patience)
         except TimeoutError:
+            if self.waiting:
+                self.warn(f"{len(self.waiting)} notify script(s) are not run: there is no more time")
             self.waiting.clear()
             await self.end_running()
 

@@ -29,7 +29,7 @@ from keepalive_py.checkers.wishes import (
 from keepalive_py.config.model import SslFiles
 from keepalive_py.health.verdict import Failed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint
-from keepalive_py.probing import crafted
+from keepalive_py.probing import conntrack, crafted
 from keepalive_py.probing.children import Child, Launcher, Outcome
 from keepalive_py.probing.crafted import Crafted
 from keepalive_py.probing.pings import Echoing, Pings
@@ -242,6 +242,8 @@ class Flight:
                 self._set_alarm()
         elif self._closing is not None:
             self._land(self._closing)
+        elif self._waiting == self._connected and conntrack.is_full():
+            self._give_up(ProbeUnknown(Reason.LOCAL_ERROR, conntrack.FULL))
         else:
             assert self._generator is not None
             self._waiting = None

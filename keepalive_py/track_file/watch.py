@@ -17,6 +17,7 @@ __all__ = ["Loop", "Report", "Trouble", "Watch"]
 POLL: Final = 1.0  # seconds between reads of a file whose changes nobody reports
 SETTLING: Final = 5  # times a path may change while it is being looked up
 MODE: Final = 0o644
+OUR_OWN: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 # File systems whose files change without an event.
 PSEUDO: Final = frozenset(
     {"bpf", "cgroup", "cgroup2", "configfs", "debugfs", "devpts", "efivarfs"}
@@ -124,7 +125,11 @@ class Watch:
                 break
             followed.places = found
             self._watch_directories(name, found)
-        value = value_of(_start_of(followed.file.path))
+        try:
+            value = value_of(_start_of(followed.file.path))
+        except OSError as error:
+            self._poll(name, f"{followed.file.path} cannot be read now: {os.strerror(error.errno or 0)}")
+            return
         if value != followed.value:
             followed.value = value
             self._report(name, value)
@@ -227,10 +232,13 @@ def _write(path: str, text: str, *, overwrite: bool) -> None:
 
 
 def _start_of(path: str) -> bytes:
-    """Enough of a file for its number; nothing when it cannot be read. Never waits for a FIFO."""
+    """Enough of a file for its number; nothing when it cannot be read. Never waits for a FIFO. Raises
+    OSError when that is our own trouble, and says nothing of the file."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
+    except OSError as error:
+        if error.errno in OUR_OWN:
+            raise
         return b""
     try:
         return os.read(fd, LONGEST_LINE)

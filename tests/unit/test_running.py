@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from asyncio.subprocess import Process
 from pathlib import Path
@@ -61,3 +62,18 @@ async def test_with_whoever_waits_it_ends(started: asyncio.Queue[Process]) -> No
     with pytest.raises(asyncio.CancelledError):
         await task
     assert child.returncode == -signal.SIGKILL
+
+
+async def test_of_one_whose_child_has_its_pipes_still_nothing_is_left(tmp_path: Path) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    with pytest.raises(TimeoutError):
+        await run(["sh", "-c", f"sleep 600 & echo $! > {tmp_path}/pid; wait"], 0.5)
+    await asyncio.sleep(0.05)
+    assert set(os.listdir("/proc/self/fd")) <= before
+    os.kill(int((tmp_path / "pid").read_text()), signal.SIGKILL)
+
+
+async def test_one_that_says_too_much_is_killed(started: asyncio.Queue[Process]) -> None:
+    with pytest.raises(OSError, match="it says more than 16 MB"):
+        await run(["yes"], 30)
+    assert started.get_nowait().returncode == -signal.SIGKILL

@@ -180,6 +180,8 @@ def lift(client: Client, given: argparse.Namespace) -> int:
         print_json(found)
     for each in () if given.json else found["lifted"]:
         print(f"{whom(each)}: {worded(each)} no more")
+    if not given.json and not found.get("remembered", True):
+        print("a restart would bring it back: the state directory is not writable (see the daemon's log)")
     return 0
 
 

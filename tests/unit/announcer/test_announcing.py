@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from keepalive_py.announcer.drains import ALL, Drain
-from keepalive_py.announcer.routing import Exports, Session
+from keepalive_py.announcer.routing import Exports, NoAnswer, Session
 from keepalive_py.daemon import announcing, voice
 from keepalive_py.daemon.announcing import COUNTED_EVERY
 from keepalive_py.dataplane.port import Counters
@@ -137,3 +137,48 @@ async def test_an_answer_that_we_stumble_over_is_not_the_last(
     assert questions > 1
     assert voice.mistakes["the announcer's questions"] == before + 1
     assert announcer(lb).sessions["up1"].established
+
+
+async def test_a_routing_daemon_that_says_something_else_each_time_is_told_a_few_times(
+    mock_daemon: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions = 0
+
+    class Garbled:
+        name = "bird"
+        wants_gap = False
+
+        async def sessions(self) -> list[Session]:
+            nonlocal questions
+            questions += 1
+            raise NoAnswer(f"garbage {questions}")
+
+    monkeypatch.setitem(announcing.ROUTING, "bird", lambda place: Garbled())
+    said: list[str] = []
+    monkeypatch.setattr(voice, "warn", said.append)
+    config = CONFIG.format(directory=tmp_path).replace("rise 0", "rise 0\n routing_daemon bird\n poll 0.5")
+    lb = await mock_daemon(config)
+    await lb.advance(60)
+    assert questions > 100
+    assert 0 < sum("garbage" in line for line in said) <= announcing.DIFFERENT
+
+
+async def test_a_mistake_of_ours_while_a_withdrawal_is_confirmed_spoils_no_reload(
+    mock_daemon: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Odd:
+        name = "bird"
+        wants_gap = False
+
+        async def sessions(self) -> list[Session]:
+            raise KeyError("neighbour")
+
+    monkeypatch.setitem(announcing.ROUTING, "bird", lambda place: Odd())
+    config = CONFIG.format(directory=tmp_path).replace("rise 0", "rise 0\n routing_daemon bird")
+    lb = await mock_daemon(config)
+    await lb.advance(5)
+    await lb.expect_announced(VIP)
+    other = config.replace("virtual_server 192.0.2.10", "virtual_server 192.0.2.11")
+    assert await lb.reload(other)
+    await lb.advance(5)
+    await lb.expect_announced("192.0.2.11")

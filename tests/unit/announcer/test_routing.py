@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
+import threading
+import types
 from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 
-from keepalive_py.announcer import bird, exabgp, frr, gobgp
+from keepalive_py.announcer import bird, exabgp, frr, gobgp, routing
 from keepalive_py.announcer.confirm import Confirmation, Wrong, disagreements
 from keepalive_py.announcer.routing import NoAnswer, Session, host_route
 
@@ -88,6 +91,14 @@ async def test_a_bird_that_would_let_us_change_it_is_not_used(tmp_path: Path) ->
     server.close()
 
 
+async def test_a_bird_that_says_nonsense_is_no_answer(tmp_path: Path) -> None:
+    odd = {"show protocols all": b"1002-up1 BGP\n1006-  Channel ipv\n0000 \n"}
+    server = await bird_at(tmp_path / "ctl", {**ANSWERS, **odd})
+    with pytest.raises(NoAnswer, match="BIRD: the answer is not what we know"):
+        await bird.Bird(str(tmp_path / "ctl")).sessions()
+    server.close()
+
+
 async def test_a_bird_that_is_not_there_or_hangs_up_is_no_answer(tmp_path: Path) -> None:
     with pytest.raises(NoAnswer, match="No such file"):
         await bird.Bird(str(tmp_path / "ctl")).sessions()
@@ -95,6 +106,39 @@ async def test_a_bird_that_is_not_there_or_hangs_up_is_no_answer(tmp_path: Path)
     with pytest.raises(NoAnswer):
         await bird.Bird(str(tmp_path / "ctl")).sessions()
     server.close()
+
+
+@pytest.mark.parametrize("line", [b"1002-x\n", b"x"])
+@pytest.mark.parametrize("daemon", ["bird", "exabgp"])
+async def test_an_answer_without_end_is_none_and_keeps_nobody(
+    daemon: str, line: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(routing, "LARGEST", 1 << 20)
+
+    def talk(descriptor: int) -> None:
+        with contextlib.suppress(OSError), os.fdopen(descriptor, "wb", buffering=0) as file:
+            while True:
+                file.write(line * 9000)
+
+    place = tmp_path / daemon
+    with socket.socket(socket.AF_UNIX) as listener, contextlib.ExitStack() as open_ones:
+        asked: bird.Bird | exabgp.Exabgp
+        if daemon == "bird":
+            asked = bird.Bird(str(place))
+            listener.bind(str(place))
+            listener.listen()
+            speaker = threading.Thread(target=lambda: talk(listener.accept()[0].detach()))
+        else:
+            asked = exabgp.Exabgp(str(place))
+            for end in (".in", ".out"):
+                os.mkfifo(f"{place}{end}")
+            heard = os.open(f"{place}.in", os.O_RDWR | os.O_NONBLOCK)
+            open_ones.callback(os.close, heard)
+            speaker = threading.Thread(target=lambda: talk(os.open(f"{place}.out", os.O_WRONLY)))
+        speaker.start()
+        with pytest.raises(NoAnswer, match="without end"):
+            await asked.sessions()
+        await asyncio.to_thread(speaker.join)
 
 
 def test_frr_tells_its_sessions() -> None:
@@ -144,7 +188,20 @@ async def test_frr_is_asked_over_its_sockets(tmp_path: Path) -> None:
         server.close()
 
 
-@pytest.mark.parametrize("answer", [b"% Unknown command\0\0\0\2", b"{]\0\0\0\0", b"{}"])
+NESTED = b"[" * 100_000
+ODD_PEERS = b'{"ipv4Unicast": {"peers": [1]}}', b'{"ipv4Unicast": {"peers": {"10.0.0.1": 3}}}'
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"% Unknown command\0\0\0\2",
+        b"{]\0\0\0\0",
+        b"{}",
+        *(answer + b"\0\0\0\0" for answer in (NESTED, *ODD_PEERS)),
+        b"x" * 100_000 + b"\0\0\0\2",
+    ],
+)
 async def test_frr_that_says_nonsense_is_no_answer(tmp_path: Path, answer: bytes) -> None:
     with pytest.raises(NoAnswer, match="No such file"):
         await frr.Frr(f"{tmp_path}/").sessions()
@@ -155,8 +212,9 @@ async def test_frr_that_says_nonsense_is_no_answer(tmp_path: Path, answer: bytes
         writer.close()
 
     server = await asyncio.start_unix_server(serve, tmp_path / "bgpd.vty")
-    with pytest.raises(NoAnswer, match="FRR at"):
+    with pytest.raises(NoAnswer, match="FRR") as raised:
         await frr.Frr(f"{tmp_path}/").sessions()
+    assert len(str(raised.value)) < 1000
     server.close()
 
 
@@ -183,6 +241,16 @@ def test_nonsense_is_no_session(nonsense: object) -> None:
     assert frr.read_bfd(nonsense) == {}
     assert frr.read_routes(nonsense) == set()
     assert gobgp.read_sessions(nonsense) == []
+
+
+@pytest.mark.parametrize("answer", ['[{"state": "up"}]', '[{"afi_safis": 3}]', "[" * 100_000])
+async def test_gobgp_that_says_nonsense_is_no_answer(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def said(argv: object) -> str:
+        return answer
+
+    monkeypatch.setattr(routing, "run", said)
+    with pytest.raises(NoAnswer, match="the answer is not"):
+        await gobgp.Gobgp().sessions()
 
 
 def test_exabgp_tells_its_sessions() -> None:
@@ -230,6 +298,38 @@ async def test_exabgp_is_asked_over_its_pipes(tmp_path: Path) -> None:
         await asked.sessions()
     asyncio.get_running_loop().remove_reader(heard)
     os.close(heard)
+
+
+@pytest.mark.parametrize("module", [bird, exabgp])
+async def test_an_answer_is_taken_apart_where_nobody_waits(
+    module: types.ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have a hundred thousand lines."""
+    where: set[int] = set()
+    for name in ("read_lines", "read_sessions", "read_routes"):
+        if hasattr(module, name):
+            usual = getattr(module, name)
+            noted = lambda *of, usual=usual: (where.add(threading.get_ident()), usual(*of))[1]  # noqa: E731
+            monkeypatch.setattr(module, name, noted)
+    asked: bird.Bird | exabgp.Exabgp
+    if module is bird:
+        server = await bird_at(tmp_path / "ctl", ANSWERS)
+        asked = bird.Bird(str(tmp_path / "ctl"))
+    else:
+        summary = b"10.0.0.2 65000 0:00:09 established 3 2\ndone\n"
+        heard = await pipes_at(
+            tmp_path / "exabgp", {"show neighbor summary": summary, "show adj-rib out": b"done\n"}
+        )
+        asked = exabgp.Exabgp(str(tmp_path / "exabgp"))
+    sessions = await asked.sessions()
+    await asked.exported([each for each in sessions if each.established])
+    assert where
+    assert threading.get_ident() not in where
+    if module is bird:
+        server.close()
+    else:
+        asyncio.get_running_loop().remove_reader(heard)
+        os.close(heard)
 
 
 async def test_exabgp_that_does_not_run_is_no_answer(tmp_path: Path) -> None:

@@ -70,6 +70,19 @@ async def test_a_start_that_failed_is_tried_again(tmp_path: Path, monkeypatch: p
         await control.close()
 
 
+async def test_one_that_somebody_took_away_is_made_anew(rig: Rig) -> None:
+    client = Client(rig.path)
+    assert await asyncio.to_thread(client.get, "/v1/status") == {"version": "1"}
+    await rig.control.renew()
+    assert rig.warnings == []
+    os.unlink(rig.path)
+    os.rmdir(os.path.dirname(rig.path))
+    for _ in range(2):
+        await rig.control.renew()
+    assert rig.warnings == [f"Control socket {rig.path} was taken away: it is made anew"]
+    assert await asyncio.to_thread(client.get, "/v1/status") == {"version": "1"}
+
+
 async def test_a_living_daemons_stays(rig: Rig) -> None:
     """The second one goes on without, and does not take it away when it ends."""
     warnings: list[str] = []

@@ -14,6 +14,7 @@ from daemon_rig import Rig, Start, config_of, virtual_server
 
 from keepalive_py.announcer.drains import Drains
 from keepalive_py.control.faults import Fault
+from keepalive_py.daemon import steering
 from keepalive_py.daemon.controlled import Controlled
 from keepalive_py.daemon.state_directory import StateDirectory
 from keepalive_py.dataplane.port import Counters
@@ -262,3 +263,21 @@ async def test_an_address_that_is_not_announced(announced: tuple[Rig, Announced]
     with pytest.raises(Fault, match="is not drained"):
         await lift(rig, "", vip="192.0.2.1")
     assert work.woken == 0
+
+
+async def test_what_could_not_be_written_down_is_said_and_written_later(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steering, "RETRY", 0.01)
+    state = StateDirectory(str(tmp_path))
+    rig = await start(TWO, state=str(tmp_path))
+    assert (await give(rig, "drain", A))["remembered"]
+    with monkeypatch.context() as full:
+        full.setattr(StateDirectory, "write_json", lambda *_: False)
+        assert not (await lift(rig, A))["remembered"]
+        await asyncio.sleep(0.05)
+        assert sum("cannot be written down" in line for line in rig.lines) == 1
+        assert state.read_json("overrides.json")["overrides"]
+    await asyncio.sleep(0.3)
+    assert not state.read_json("overrides.json")["overrides"]
+    assert "What operators want is written down again" in rig.lines

@@ -60,7 +60,8 @@ def test_without_a_directory_nothing_is_kept_or_said() -> None:
 def test_a_damaged_file_is_not_remembered(content: bytes, tmp_path: Path) -> None:
     kept = Kept(tmp_path)
     kept.write("x", content)
-    assert kept.read_json("x") == {}
+    assert kept.read_json("x") == kept.read_json("x") == {}
+    assert kept.said == [f"{tmp_path}/x is damaged: nothing of it is remembered"]
 
 
 def test_a_directory_that_cannot_be_used_is_one_warning(tmp_path: Path) -> None:

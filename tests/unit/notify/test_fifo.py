@@ -51,6 +51,16 @@ def test_a_fifo_that_we_made_has_mode_0644_less_the_umask_and_goes_at_the_end(
     assert not os.path.exists(path)
 
 
+def test_one_that_took_the_place_of_ours_stays(path: str, said: list[str]) -> None:
+    fifo = Fifo(path, None, said.append)
+    assert fifo.is_there()
+    os.unlink(path)
+    os.mkfifo(path, 0o600)
+    assert not fifo.is_there()
+    fifo.close()
+    assert os.path.exists(path)
+
+
 def test_a_fifo_that_was_there_stays(path: str, said: list[str]) -> None:
     os.mkfifo(path, 0o600)
     Fifo(path, None, said.append).close()

@@ -151,10 +151,11 @@ async def test_nobody_listens(said: list[str]) -> None:
     await unused.wait_closed()
     nowhere = MailSettings(to=("a@b",), server=Endpoint(ip_address("127.0.0.1"), port))
     mailer = Mailer(nowhere, said.append, pauses=(0.0, 0.0))
-    mailer.send(MESSAGE)
+    for _ in range(3):
+        mailer.send(MESSAGE)
     await mailer.close(10.0)
-    assert len(said) == 1
-    assert "given up" in said[0]
+    assert ["tried again" in line for line in said] == [True, False, False, False]
+    assert all("given up" in line for line in said[1:])
 
 
 async def test_a_server_that_is_silent_or_talks_without_end(server: SmtpServer, said: list[str]) -> None:
@@ -184,10 +185,12 @@ async def test_what_cannot_be_sent_in_time_is_given_up_at_the_end(
 ) -> None:
     server.answers = {"HELO": [b""]}
     mailer = Mailer(settings(server), said.append)
-    mailer.send(MESSAGE)
+    for _ in range(3):
+        mailer.send(MESSAGE)
     await mailer.close(0.05)
     assert mailer.task is not None
     assert mailer.task.cancelled()
+    assert said == ["3 mail(s) are given up: there is no more time to send them"]
 
 
 async def test_without_a_server_or_recipients_nothing_is_sent(server: SmtpServer, said: list[str]) -> None:

@@ -114,6 +114,20 @@ async def test_a_reload_leaves_a_fifo_that_is_configured_as_before(
     assert read(tmp_path / "fifo") == LINE
 
 
+async def test_a_reload_opens_a_fifo_that_was_replaced_anew(
+    notifier: Notifier, started: list[Started], tmp_path: Path
+) -> None:
+    path = tmp_path / "fifo"
+    settings = GlobalDefs(lvs_notify_fifo=NotifyFifo(str(path), script=READER))
+    notifier.configure(settings, router_id="LVS1")
+    path.unlink()
+    os.mkfifo(path)
+    notifier.configure(settings, router_id="LVS1")
+    notifier.tell([WENT_DOWN])
+    assert read(path) == LINE
+    assert [each.signals for each in started if each.script.argv[0] == "/bin/cat"] == [[signal.SIGTERM], []]
+
+
 async def test_a_fifo_that_is_not_configured_any_more_goes_with_its_reader(
     notifier: Notifier, started: list[Started], said: list[str], tmp_path: Path
 ) -> None:

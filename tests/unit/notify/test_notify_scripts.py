@@ -80,6 +80,28 @@ async def test_too_many_are_dropped_and_that_is_said_once(
     assert len(said) == 1
 
 
+async def test_that_scripts_without_end_hold_up_the_others_is_said(
+    runner: NotifyScripts, processes: Processes, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scripts, "STUCK", 0.02)
+    for _ in range(scripts.MOST_AT_ONCE + 2):
+        runner.run(SCRIPT)
+    processes.alive[0].end()
+    await asyncio.sleep(0.03)
+    assert said == []
+    await asyncio.sleep(0.1)
+    assert said == ["64 notify scripts run, and none ended in 0.02 s: 1 others wait"]
+
+
+async def test_what_is_not_run_at_the_end_is_said(
+    runner: NotifyScripts, processes: Processes, said: list[str]
+) -> None:
+    for _ in range(scripts.MOST_AT_ONCE + 2):
+        runner.run(SCRIPT)
+    await runner.finish(0.0)
+    assert said == ["2 notify script(s) are not run: there is no more time"]
+
+
 async def test_a_script_that_does_not_start_is_told_and_is_not_waited_for(
     runner: NotifyScripts, processes: Processes, said: list[str]
 ) -> None:

@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from keepalive_py.checkers.tcp import TcpCheck
 from keepalive_py.checkers.wishes import Connect, Probe, Receive, Send, Source
 from keepalive_py.health.verdict import PASSED, Failed, Passed, Reason, Unknown
 from keepalive_py.net import Endpoint, parse_address
+from keepalive_py.probing import conntrack
 from keepalive_py.probing.trouble import PEER, ProbeUnknown, peer_or_own
 
 LOOPBACK = parse_address("127.0.0.1")
@@ -76,6 +78,42 @@ async def test_a_full_backlog_is_a_timeout(real: Any) -> None:
             filler.close()
 
     assert verdict == Failed(Reason.TIMEOUT, "no connection in time")
+
+
+async def test_where_our_own_kernel_drops_the_first_packet_nothing_is_known(
+    real: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conntrack, "is_full", lambda: True)
+    with listening(backlog=0) as sock:
+        port = sock.getsockname()[1]
+        fillers = [socket.socket() for _ in range(4)]
+        for filler in fillers:
+            filler.setblocking(False)
+            filler.connect_ex(("127.0.0.1", port))
+        await asyncio.sleep(0.05)
+        verdict = await real.ask(TcpCheck(target=at(port), connect_timeout=0.2))
+        for filler in fillers:
+            filler.close()
+
+    assert verdict == Unknown(Reason.LOCAL_ERROR, conntrack.FULL)
+
+
+async def test_a_full_conntrack_makes_nothing_of_a_refusal(
+    real: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conntrack, "is_full", lambda: True)
+    assert await real.ask(TcpCheck(target=at(closed_port()))) == Failed(Reason.REFUSED, "Connection refused")
+
+
+@pytest.mark.parametrize(
+    ("entries", "most", "full"),
+    [("9", "10", False), ("10", "10", True), ("11", "10", True), ("11", "0", False), ("", "10", False)],
+)
+def test_when_conntrack_is_full(entries: str, most: str, full: bool, tmp_path: Path) -> None:
+    assert not conntrack.is_full(tmp_path)
+    (tmp_path / "nf_conntrack_count").write_text(f"{entries}\n")
+    (tmp_path / "nf_conntrack_max").write_text(f"{most}\n")
+    assert conntrack.is_full(tmp_path) is full
 
 
 async def test_an_unreachable_network_fails(real: Any) -> None:

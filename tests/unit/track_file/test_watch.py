@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -274,6 +275,27 @@ def test_without_inotify_files_are_read_again_and_again(
     load.write_text("2\n")
     desk.timers.pop()()
     assert desk.news() == [1, 2]
+
+
+def test_without_descriptors_the_number_stays_until_there_are_some(
+    desk: Desk, load: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load.write_text("1\n")
+    desk.follow(load)
+    usual = os.open
+
+    def refuse(path: Any, *more: Any) -> int:
+        if path == str(load):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return usual(path, *more)
+
+    with monkeypatch.context() as without:
+        without.setattr(os, "open", refuse)
+        load.write_bytes(b"2\n")
+        assert desk.news() == [1]
+        assert "cannot be read now: Too many open files" in desk.troubles[0]
+    desk.timers.pop()()
+    assert desk.news() == [2]
 
 
 # The kernel's side.
