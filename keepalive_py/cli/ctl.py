@@ -11,6 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from keepalive_py import __version__
 from keepalive_py.cli.client import VARIABLE, control_argument
@@ -130,6 +131,17 @@ class Parser(argparse.ArgumentParser):
         close = nearest(str(value), known)
         hint = f"did you mean `{close}`?" if close else f"it may be {', '.join(known)}"
         raise argparse.ArgumentError(action, f"`{value}` is not known: {hint}")
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """What is left over is told here, where its command's options are known."""
+        found, left = super().parse_known_args(args, namespace)
+        options = [each.partition("=")[0] for each in left if each.startswith("-")]
+        close = nearest(options[0], self._option_string_actions) if options else None
+        if close:
+            self.error(f"`{options[0]}` is not known: did you mean `{close}`?")
+        if left:
+            self.error(f"unrecognized arguments: {' '.join(left)}")
+        return found, left
 
 
 def argument_parser(word: str = "") -> argparse.ArgumentParser:

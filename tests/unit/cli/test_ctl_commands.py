@@ -77,6 +77,22 @@ def test_a_socket_that_is_not_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert "argument --control: expected one argument" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("config lint --formt json", "config lint: error: `--formt` is not known: did you mean `--format`?"),
+        ("drain --resaon=x 10.0.0.1:80", "drain: error: `--resaon` is not known: did you mean `--reason`?"),
+        ("status --quite-another", "status: error: unrecognized arguments: --quite-another"),
+        ("status more", "status: error: unrecognized arguments: more"),
+    ],
+)
+def test_a_misspelt_option(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    assert ended.value.code == 2
+    assert f"keepalive-ctl {said}" in capsys.readouterr().err
+
+
 def test_a_mistake_of_ours_is_no_traceback(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
