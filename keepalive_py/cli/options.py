@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from keepalive_py.config.spelling import nearest
 from keepalive_py.daemon.options import DEFAULT_CONFIG, Options
 
 DEFAULT_LOG_FILE = "/tmp/keepalived.log"
@@ -342,7 +343,8 @@ class Reading:
         name, equals, attached = word[2:].partition("=")
         flag = LONG.get(name)
         if flag is None:
-            raise UsageError(f"Unknown option --{name}")
+            close = nearest(name, LONG)
+            raise UsageError(f"Unknown option --{name}" + (f": did you mean --{close}?" if close else ""))
         if equals and not flag.argument:
             raise UsageError(f"Option --{name} takes no argument")
         self.take(flag, attached if equals else None, f"--{name}")

@@ -48,7 +48,7 @@ def test_words_left_over_are_mentioned_and_options_after_them_still_count() -> N
     ("words", "message"),
     [
         (["--bogus"], "Unknown option --bogus"),
-        (["--vrr"], "Unknown option --vrr"),
+        (["--vrr"], "Unknown option --vrr: did you mean --vrrp?"),
         (["-nZ"], "Unknown option -Z"),
         (["-p"], "Missing parameter for option -p"),
         (["--pid"], "Missing parameter for option --pid"),
