@@ -39,14 +39,11 @@ class Bird:
 
     async def sessions(self) -> list[Session]:
         answers = await self.ask("show protocols all", "show bfd sessions")
-        with understood("BIRD"):
-            return await asyncio.to_thread(
-                lambda: list(read_sessions(answers[0], dict(read_bfd(answers[1]))))
-            )
+        return await understood("BIRD", lambda: list(read_sessions(answers[0], dict(read_bfd(answers[1])))))
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         answers = await self.ask(*(f"show route export {session.name}" for session in sessions))
-        return await asyncio.to_thread(read_exports, sessions, answers)
+        return await understood("BIRD", read_exports, sessions, answers)
 
     async def ask(self, *commands: str) -> list[list[Line]]:
         """The reply to each. Raises NoAnswer."""
@@ -75,8 +72,7 @@ class Bird:
 
 
 async def reply(reader: asyncio.StreamReader) -> list[Line]:
-    """In a thread, as all that takes an answer apart: it may have a hundred thousand lines."""
-    return await asyncio.to_thread(read_lines, await answer_up_to(END, reader))
+    return await understood("BIRD", read_lines, await answer_up_to(END, reader))
 
 
 def read_lines(answer: bytes) -> list[Line]:

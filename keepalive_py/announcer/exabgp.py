@@ -25,6 +25,7 @@ from keepalive_py.announcer.routing import (
     address_or_none,
     answer_up_to,
     host_route,
+    understood,
 )
 from keepalive_py.net import Address
 
@@ -49,11 +50,11 @@ class Exabgp:
         self._turn = asyncio.Lock()  # there is one pipe for all answers
 
     async def sessions(self) -> list[Session]:
-        return await asyncio.to_thread(read_sessions, await self.ask("show neighbor summary"))
+        return await understood("ExaBGP", read_sessions, await self.ask("show neighbor summary"))
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         answer = await self.ask("show adj-rib out") if sessions else ""
-        routes = await asyncio.to_thread(read_routes, answer)
+        routes = await understood("ExaBGP", read_routes, answer)
         return {session.name: frozenset(routes.get(session.name, ())) for session in sessions}
 
     async def ask(self, command: str) -> str:

@@ -43,16 +43,14 @@ class Frr:
 
     async def sessions(self) -> list[Session]:
         (summary,) = await self.ask("bgpd", "show bgp summary json")
-        bfd = await self.bfd()
-        with understood("FRR"):
-            return read_sessions(summary, bfd)
+        return await understood("FRR", read_sessions, summary, await self.bfd())
 
     async def bfd(self) -> dict[str, str]:
         """By peer; nothing when bfdd does not run."""
         if not (self.directory / "bfdd.vty").exists():
             return {}
         _, peers = await self.ask("bfdd", "enable", "show bfd peers json")
-        return read_bfd(peers)
+        return await understood("FRR", read_bfd, peers)
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         asked = [(session.name, family) for session in sessions for family in sorted(session.families)]
@@ -63,11 +61,7 @@ class Frr:
                 for name, family in asked
             ),
         )
-        found: dict[str, frozenset[Address]] = {session.name: frozenset() for session in sessions}
-        with understood("FRR"):
-            for (name, _), answer in zip(asked, answers, strict=True):
-                found[name] |= read_routes(answer)
-        return found
+        return await understood("FRR", read_exports, [name for name, _ in asked], answers)
 
     async def ask(self, daemon: str, *commands: str) -> list[Any]:
         """The answer to each, None when it says nothing. Raises NoAnswer."""
@@ -76,15 +70,13 @@ class Frr:
         socket = self.directory / f"{daemon}.vty"
         try:
             answers = await asyncio.wait_for(_ask(socket, commands), PATIENCE)
-            return [json.loads(answer or b"null") for answer in answers]
         except TimeoutError:
             raise NoAnswer(f"FRR at {socket} takes longer than {PATIENCE:g} s") from None
         except PermissionError:
             raise NoAnswer(f"FRR at {socket}: permission denied: join the group frrvty") from None
-        except RecursionError:
-            raise NoAnswer(f"FRR at {socket}: the answer is not JSON") from None
         except (OSError, EOFError, ValueError, asyncio.LimitOverrunError) as error:
             raise NoAnswer(f"FRR at {socket}: {getattr(error, 'strerror', None) or error}") from None
+        return await understood(f"FRR at {socket}", read_json, answers)
 
 
 async def _ask(socket: Path, commands: Sequence[str]) -> list[bytes]:
@@ -106,6 +98,10 @@ async def _answer(reader: asyncio.StreamReader) -> bytes:
     if status not in (DONE, WARNING):
         raise ValueError(last_line(text))
     return text
+
+
+def read_json(answers: Sequence[bytes]) -> list[Any]:
+    return [json.loads(answer or b"null") for answer in answers]
 
 
 def read_sessions(summary: Any, bfd: dict[str, str]) -> list[Session]:
@@ -132,6 +128,14 @@ def read_sessions(summary: Any, bfd: dict[str, str]) -> list[Session]:
 def read_bfd(found: Any) -> dict[str, str]:
     peers = found if isinstance(found, list) else []
     return {str(each.get("peer")): str(each.get("status", "")) for each in peers if isinstance(each, dict)}
+
+
+def read_exports(names: Sequence[str], answers: Sequence[Any]) -> Exports:
+    """A session that is asked for each of its families has the routes of all."""
+    found: dict[str, frozenset[Address]] = {}
+    for name, answer in zip(names, answers, strict=True):
+        found[name] = found.get(name, frozenset()) | read_routes(answer)
+    return found
 
 
 def read_routes(found: Any) -> set[Address]:

@@ -29,8 +29,7 @@ class Gobgp:
 
     async def sessions(self) -> list[Session]:
         answer = await run_json([*self.command, "neighbor"])
-        with understood("GoBGP"):
-            return read_sessions(answer)
+        return await understood("GoBGP", read_sessions, answer)
 
     async def exported(self, sessions: Sequence[Session]) -> Exports:
         found: dict[str, frozenset[Address]] = {}
@@ -39,8 +38,7 @@ class Gobgp:
             for family in session.families:
                 words = ["neighbor", session.name, "adj-out", "-a", f"ipv{family}"]
                 answer = await run_json([*self.command, *words])
-                with understood("GoBGP"):
-                    routes |= read_routes(answer)
+                routes |= await understood("GoBGP", read_routes, answer)
             found[session.name] = frozenset(routes)
         return found
 

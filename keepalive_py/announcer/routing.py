@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from keepalive_py import running
 from keepalive_py.errors import KeepaliveError
@@ -21,6 +20,7 @@ SHOWN: Final = 200  # characters of what it says of itself
 LONGEST_LINE: Final = 1 << 16  # bytes, where there are lines
 BLOCK: Final = 1 << 16  # bytes that are taken at once
 
+T = TypeVar("T")
 Exports = Mapping[str, frozenset[Address]]  # by session, the host routes that are sent to the peer
 
 
@@ -57,12 +57,12 @@ class Routing(Protocol):
         """What is sent over each of these sessions, all established."""
 
 
-@contextlib.contextmanager
-def understood(who: str) -> Iterator[None]:
-    """What has another shape than we know is no answer. Raises NoAnswer."""
+async def understood(who: str, read: Callable[..., T], *answers: Any) -> T:
+    """What `read` makes of them, in a thread: there may be a hundred thousand lines. What has another
+    shape than we know is no answer. Raises NoAnswer."""
     try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        return await asyncio.to_thread(read, *answers)
+    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
         raise NoAnswer(f"{who}: the answer is not what we know: {type(error).__name__}") from None
 
 
@@ -95,10 +95,8 @@ async def run(argv: Sequence[str]) -> str:
 
 
 async def run_json(argv: Sequence[str]) -> Any:
-    try:
-        return json.loads(await run(argv) or "null")
-    except (ValueError, RecursionError):
-        raise NoAnswer(f"{argv[0]}: the answer is not JSON") from None
+    """Raises NoAnswer."""
+    return await understood(argv[0], json.loads, await run(argv) or "null")
 
 
 def last_line(text: bytes) -> str:

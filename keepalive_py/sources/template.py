@@ -221,9 +221,8 @@ class _Loader(yaml.SafeLoader):
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             return super().construct_object(node, deep)
-        except (yaml.YAMLError, RecursionError):
-            raise
-        except Exception:  # whatever a date, a number and so on raise that look like one
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+            # What the readers of dates, numbers and so on raise of what only looks like one.
             kind = node.tag.rpartition(":")[2]
             raise _WrongValue(None, None, f"this is no {kind}", node.start_mark) from None
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from aiohttp import web
+from until import until
 
 from keepalive_py.config.control import Webhook
 from keepalive_py.control import webhooks
@@ -77,13 +77,6 @@ async def rig(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Rig]:
     rig = Rig()
     yield rig
     await rig.hooks.close(0.0)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():  # noqa: ASYNC110
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.01)
 
 
 async def test_an_event_arrives(rig: Rig, receiver: Any) -> None:

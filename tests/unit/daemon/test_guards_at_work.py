@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from daemon_rig import Rig, Start, config_of, virtual_server
+from until import until
 
 from keepalive_py.daemon import guard_clock
 from keepalive_py.daemon.snapshot import Moment
@@ -21,14 +20,6 @@ SERVICE = "TCP 10.0.0.1:80"
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard_clock, "TURN", 0.01)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(2000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not within 20 s")
 
 
 async def weights(rig: Rig) -> dict[str, int]:

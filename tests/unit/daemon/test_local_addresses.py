@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from daemon_rig import config_of
+from until import until
 
 from keepalive_py.daemon import local_addresses as room
 from keepalive_py.daemon import pressure, voice
@@ -101,12 +102,6 @@ def warned(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     said: list[str] = []
     monkeypatch.setattr(voice, "warn", said.append)
     return said
-
-
-async def until(reached: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not reached():  # noqa: ASYNC110  # of a kernel, which has no event
-            await asyncio.sleep(0.01)
 
 
 def daemon(directory: Path, used: Callable[[], set[Address]] = set) -> LocalAddresses:

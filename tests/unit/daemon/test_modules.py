@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from strategies import loaded
 from structlog.testing import capture_logs
+from until import until
 
 from keepalive_py.config.toa import ToaModule
 from keepalive_py.daemon import modules as under_test
@@ -74,12 +74,6 @@ async def modules(kernel: Kernel) -> Any:
 def logged() -> Iterator[list[Any]]:
     with capture_logs() as lines:
         yield lines
-
-
-async def until(condition: Any) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
 
 
 async def test_what_is_missing_is_loaded_and_proven(modules: Modules, kernel: Kernel) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from daemon_rig import Rig, Start, config_of, virtual_server
+from until import until
 
 from keepalive_py.announcer.drains import Drains
 from keepalive_py.control.faults import Fault
@@ -278,6 +279,5 @@ async def test_what_could_not_be_written_down_is_said_and_written_later(
         await asyncio.sleep(0.05)
         assert sum("cannot be written down" in line for line in rig.lines) == 1
         assert state.read_json("overrides.json")["overrides"]
-    await asyncio.sleep(0.3)
+    await until(lambda: "What operators want is written down again" in rig.lines)
     assert not state.read_json("overrides.json")["overrides"]
-    assert "What operators want is written down again" in rig.lines

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import time
@@ -11,19 +10,12 @@ from pathlib import Path
 
 import pytest
 from daemon_rig import Rig, Start, config_of, virtual_server
+from until import until
 
 from keepalive_py.daemon import remembering
 
 A, B, C = "192.0.2.1", "192.0.2.2", "192.0.2.3"
 SERVICE = "TCP 10.0.0.1:80"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("not within 10 s")
 
 
 async def stopped(rig: Rig) -> None:

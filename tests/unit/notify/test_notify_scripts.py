@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 
 import pytest
+from until import until
 
 from keepalive_py.config.kinds import Script
 from keepalive_py.notify import scripts
@@ -86,10 +87,10 @@ async def test_that_scripts_without_end_hold_up_the_others_is_said(
     monkeypatch.setattr(scripts, "STUCK", 0.02)
     for _ in range(scripts.MOST_AT_ONCE + 2):
         runner.run(SCRIPT)
-    processes.alive[0].end()
-    await asyncio.sleep(0.03)
+    processes.alive[0].end()  # one more begins
+    runner.look(scripts.MOST_AT_ONCE)
     assert said == []
-    await asyncio.sleep(0.1)
+    await until(lambda: bool(said))
     assert said == ["64 notify scripts run, and none ended in 0.02 s: 1 others wait"]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from until import until
 
 from keepalive_py.checkers.wishes import Exit, Probe, Run
 from keepalive_py.config.kinds import Script
@@ -36,14 +36,6 @@ def open_to_all(path: Path) -> None:
     path.chmod(0o777)
     for parent in list(path.parents)[:3]:
         parent.chmod(parent.stat().st_mode | 0o755)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(1000):
-        if condition():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it did not come to pass in ten seconds")
 
 
 @pytest.mark.parametrize("status", [0, 1, 2, 255])

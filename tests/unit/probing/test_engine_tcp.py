@@ -9,7 +9,7 @@ import resource
 import socket
 import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ import pytest
 
 from keepalive_py.checkers.tcp import TcpCheck
 from keepalive_py.checkers.wishes import Connect, Probe, Receive, Send, Source
-from keepalive_py.health.verdict import PASSED, Failed, Passed, Reason, Unknown
+from keepalive_py.health.verdict import PASSED, Failed, Passed, Reason, Unknown, Verdict
 from keepalive_py.net import Endpoint, parse_address
 from keepalive_py.probing import conntrack
 from keepalive_py.probing.trouble import PEER, ProbeUnknown, peer_or_own
@@ -65,17 +65,21 @@ async def test_a_closed_port_is_refused(real: Any) -> None:
     assert verdict == Failed(Reason.REFUSED, "Connection refused")
 
 
-async def test_a_full_backlog_is_a_timeout(real: Any) -> None:
-    with listening(backlog=0) as sock:
+async def asked_in_vain(real: Any) -> Verdict:
+    """Of a port whose backlog is full: nobody answers the SYN."""
+    with listening(backlog=0) as sock, ExitStack() as fillers:
         port = sock.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
+        for _ in range(4):
+            filler = fillers.enter_context(socket.socket())
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", port))
         await asyncio.sleep(0.05)
-        verdict = await real.ask(TcpCheck(target=at(port), connect_timeout=0.2))
-        for filler in fillers:
-            filler.close()
+        verdict: Verdict = await real.ask(TcpCheck(target=at(port), connect_timeout=0.2))
+        return verdict
+
+
+async def test_a_full_backlog_is_a_timeout(real: Any) -> None:
+    verdict = await asked_in_vain(real)
 
     assert verdict == Failed(Reason.TIMEOUT, "no connection in time")
 
@@ -84,16 +88,7 @@ async def test_where_our_own_kernel_drops_the_first_packet_nothing_is_known(
     real: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conntrack, "is_full", lambda: True)
-    with listening(backlog=0) as sock:
-        port = sock.getsockname()[1]
-        fillers = [socket.socket() for _ in range(4)]
-        for filler in fillers:
-            filler.setblocking(False)
-            filler.connect_ex(("127.0.0.1", port))
-        await asyncio.sleep(0.05)
-        verdict = await real.ask(TcpCheck(target=at(port), connect_timeout=0.2))
-        for filler in fillers:
-            filler.close()
+    verdict = await asked_in_vain(real)
 
     assert verdict == Unknown(Reason.LOCAL_ERROR, conntrack.FULL)
 
